@@ -1,0 +1,29 @@
+# Two commands: `make run` shows the headline, `make test` checks the code. Both set up .venv first.
+PYTHON ?= python3
+# Passed on to pip, for example PIP_FLAGS="--index-url <the index of another torch build>".
+PIP_FLAGS ?=
+
+.PHONY: run test lint clean
+run: .venv/run.ok
+	.venv/bin/python main.py --dataset=modular_addition --pruning_rate=0.6 --seed=42
+
+test: lint
+	.venv/bin/python -m pytest
+
+lint: .venv/test.ok
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/run.ok: requirements.txt | .venv/bin/python
+	.venv/bin/python -m pip install -q $(PIP_FLAGS) -r requirements.txt
+	touch $@
+
+.venv/test.ok: requirements-dev.txt requirements.txt | .venv/bin/python
+	.venv/bin/python -m pip install -q $(PIP_FLAGS) -r requirements-dev.txt
+	touch $@ .venv/run.ok
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,37 @@
+"""The one exception for what a user can get wrong.
+
+Every script runs its body through :func:`run_script`, the only place that turns an error into a message and an exit status.
+"""
+
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """A mistake that the user can mend; the message says what is wrong and how to mend it, in one line."""
+
+
+class Interrupted(Exception):
+    """A run was asked to stop (Ctrl-C, SIGTERM, SIGUSR1) and has saved its state."""
+
+    def __init__(self, message: str, exit_status: int):
+        super().__init__(message)
+        self.exit_status = exit_status
+
+
+def run_script(body: Callable[[], int | None]) -> int:
+    """Call ``body``; report what the user can mend in one line on stderr.
+
+    Returns the exit status: 0, 2 for a mistake or a failing disk, 130 or 143 after an interruption.
+    """
+    try:
+        return body() or 0
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        return stop.exit_status
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
