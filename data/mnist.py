@@ -1,0 +1,265 @@
+"""MNIST: read its IDX files, fetch those that are missing, and draw a small training set.
+
+The four files (Y. LeCun, C. Cortes, C. Burges, http://yann.lecun.com/exdb/mnist) hold 60,000 training and 10,000 test images
+of 28 x 28 pixels, 0 (background) to 255, each with a label from 0 to 9. IDX is a big-endian header, the magic number
+0x800 + number of axes and then the length of each axis, followed by the bytes in row-major order.
+"""
+
+import gzip
+import hashlib
+import http.client
+import io
+import math
+import os
+import struct
+import time
+import urllib.error
+import urllib.request
+import uuid
+import zlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from data.split import Split
+from errors import UserError
+
+# name: (number of items, SHA-256 of the decompressed file). Labels first: a folder that cannot be written shows at once.
+OFFICIAL = {
+    "train-labels-idx1-ubyte": (60_000, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+    "t10k-labels-idx1-ubyte": (10_000, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+    "train-images-idx3-ubyte": (60_000, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
+    "t10k-images-idx3-ubyte": (10_000, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+}
+MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+DEFAULT_ROOT = Path(__file__).resolve().parent / "raw"
+NUM_CLASSES = 10
+IMAGE_SHAPE = (28, 28)
+MAX_ITEMS = 60_000  # what a header may claim: it bounds the memory, 47 MB, that a file can take
+MAX_DOWNLOAD = 48_000_000  # bytes; the largest official file has 47,040,016, uncompressed
+MIN_RATE = 10_000  # bytes per second; a server that trickles never runs into the time-out of a single read
+
+
+def _parse_idx(raw: BinaryIO, name: str, must_be_official: bool = False) -> Tensor:
+    """The content of the file ``name``, plain or gzip-compressed; ValueError with the reason when it is damaged."""
+    num_official, sha256 = OFFICIAL[name]
+    item_shape = IMAGE_SHAPE if "images" in name else ()
+    header_size = 8 + 4 * len(item_shape)
+    # The content decides, not the name: some browsers and proxies unpack a .gz file and keep its name.
+    is_gzip = raw.read(2) == b"\x1f\x8b"
+    raw.seek(0)
+    stream = gzip.GzipFile(fileobj=raw) if is_gzip else raw
+    try:
+        header = stream.read(header_size)
+        if header.lstrip().startswith(b"<"):
+            raise ValueError("it is a web page, not an IDX file")
+        if len(header) < header_size:
+            raise ValueError(f"it ends inside its header, after {len(header)} bytes")
+        magic, num_items, *shape = struct.unpack(f">{header_size // 4}I", header)
+        if magic != 0x801 + len(item_shape):
+            raise ValueError(f"it is not such an IDX file: magic number {magic}, not {0x801 + len(item_shape)}")
+        if tuple(shape) != item_shape:
+            raise ValueError(f"its header says {' x '.join(map(str, shape))} pixels, not 28 x 28")
+        if not 1 <= num_items <= MAX_ITEMS:
+            raise ValueError(f"its header says {num_items} items, not 1 to {MAX_ITEMS}")
+        size = num_items * math.prod(item_shape)
+        # One byte more than promised: shows a file that is too long, reaches the checksum at the end of the gzip data
+        # and never unpacks more, whatever the file could expand to.
+        body = bytearray(stream.read(size + 1))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"its gzip data are damaged ({error})") from error
+    if len(body) != size:
+        found = f"only {len(body)}" if len(body) < size else "more"
+        raise ValueError(f"its header promises {size} bytes for {num_items} items, and there are {found}")
+    if must_be_official or num_items == num_official:
+        digest = hashlib.sha256(header)
+        digest.update(body)
+        if digest.hexdigest() != sha256:
+            raise ValueError(f"its content is not that of MNIST's {name} (SHA-256 differs)")
+    items = torch.frombuffer(body, dtype=torch.uint8).reshape(num_items, *item_shape)
+    if not item_shape and items.max() >= NUM_CLASSES:
+        raise ValueError(f"it has a label {items.max().item()}, above {NUM_CLASSES - 1}")
+    return items
+
+
+def read_idx(path: str | Path, name: str) -> Tensor:
+    """Read the file at ``path``, plain or gzip-compressed, as the MNIST file ``name`` (a key of ``OFFICIAL``).
+
+    Returns uint8 images ``(n, 28, 28)``, 0 to 255, or labels ``(n,)``, 0 to 9. Any n from 1 to 60,000 is accepted, but a file
+    with the official number of items must have the official content. Raises UserError when the file is damaged.
+    """
+    try:
+        with open(path, "rb") as raw:
+            return _parse_idx(raw, name)
+    except ValueError as error:
+        mend = "delete it and run again to download it, or put an intact copy in its place"
+        raise UserError(f"{path} cannot be read: {error}; {mend}") from error
+
+
+@lru_cache(maxsize=len(OFFICIAL))
+def _read_once(path: Path, name: str, size: int, mtime_ns: int) -> Tensor:
+    """``read_idx``, once per process for an unchanged file: a ticket and its dense run decode it once."""
+    return read_idx(path, name)
+
+
+def _find(root: Path, name: str) -> Path | None:
+    """The file ``name`` under ``root``, in any of the usual spellings; torchvision keeps its files in MNIST/raw."""
+    spellings = (name, f"{name}.gz", name.replace("-idx", ".idx"), name.replace("-idx", ".idx") + ".gz")
+    candidates = (folder / spelling for folder in (root, root / "MNIST" / "raw") for spelling in spellings)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _fetch(url: str, name: str, timeout: float) -> bytearray:
+    """The verified bytes at ``url``. Raises OSError, HTTPException, or ValueError when they are not MNIST's."""
+    blob, start = bytearray(), time.monotonic()
+    with urllib.request.urlopen(url, timeout=timeout) as response:
+        # read1 returns what has arrived; read would wait, without end, for a server that sends a byte now and then.
+        with tqdm(total=response.length, desc=name, unit="B", unit_scale=True, leave=False, disable=None) as bar:
+            while chunk := response.read1(1 << 16):
+                blob += chunk
+                bar.update(len(chunk))
+                seconds = time.monotonic() - start
+                if len(blob) > MAX_DOWNLOAD:
+                    raise ValueError(f"it is longer than {MAX_DOWNLOAD} bytes")
+                if seconds > timeout and len(blob) < MIN_RATE * seconds:
+                    raise TimeoutError(f"slower than {MIN_RATE} bytes per second")
+    _parse_idx(io.BytesIO(blob), name, must_be_official=True)
+    return blob
+
+
+def _save(blob: bytearray, path: Path) -> None:
+    """Write ``path`` whole or not at all, also with several processes doing the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(blob)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _download(name: str, root: Path, mirrors: Sequence[str], timeout: float, attempts: int, pause: float) -> list[str]:
+    """Put ``name`` into ``root``. Returns why each mirror failed, or an empty list when the file is there.
+
+    The download, at most 10 MB, stays in memory until it is verified, so even a killed process leaves nothing behind.
+    """
+    failures = []
+    for mirror in mirrors:
+        url, reason = f"{mirror.rstrip('/')}/{name}.gz", ""
+        for attempt in range(attempts):
+            time.sleep(pause if attempt else 0)
+            try:
+                blob = _fetch(url, name, timeout)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                reason = " ".join((str(error) or type(error).__name__).split())
+                if isinstance(error, urllib.error.HTTPError):
+                    error.close()
+                    if 400 <= error.code < 500:  # asking again gives the same answer
+                        break
+            else:
+                _save(blob, root / (f"{name}.gz" if blob.startswith(b"\x1f\x8b") else name))
+                return []
+        failures.append(f"{url}: {reason}")
+    return failures or ["no mirror given"]
+
+
+def load_mnist(
+    data_root: str | Path | None = None,
+    mirrors: Sequence[str] | None = None,
+    timeout: float = 10.0,
+    attempts: int = 3,
+    pause: float = 1.0,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Read MNIST from ``data_root``, else from $MNIST_ROOT, else from data/raw; download what is missing there.
+
+    Each of ``mirrors`` (addresses of folders; default ``MIRRORS``) is asked ``attempts`` times, ``pause`` seconds apart;
+    ``timeout`` (seconds) holds for connecting and for every read. Returns ``train_images (n, 28, 28), train_labels (n,),
+    test_images (m, 28, 28), test_labels (m,)``, all uint8 and shared within the process: not to be modified in place.
+    Raises UserError for files that are damaged, do not fit together, or are missing and cannot be downloaded.
+    """
+    root = Path(data_root or os.environ.get("MNIST_ROOT") or DEFAULT_ROOT).expanduser().absolute()
+    mirrors = MIRRORS if mirrors is None else mirrors
+    if root.exists() and not root.is_dir():
+        raise UserError(f"the MNIST folder {root} is a file; give the folder that holds the four files")
+    missing = [name for name in OFFICIAL if _find(root, name) is None]
+    while missing:
+        if failures := _download(missing[0], root, mirrors, timeout, attempts, pause):
+            raise UserError(
+                f"MNIST is not complete in {root}: {', '.join(missing)} missing, and the download failed "
+                f"({'; '.join(failures)}); get {' '.join(f'{name}.gz' for name in missing)} from "
+                f"{' or '.join(MIRRORS)} and put them into {root}, or set --data_root or MNIST_ROOT to where they are"
+            )
+        del missing[0]
+    tensors = []
+    for part in ("train", "t10k"):
+        names = (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
+        paths = [_find(root, name) for name in names]
+        pair = [
+            _read_once(path, name, path.stat().st_size, path.stat().st_mtime_ns)
+            for path, name in zip(paths, names, strict=True)
+        ]
+        if len(pair[0]) != len(pair[1]):
+            raise UserError(
+                f"{paths[0]} has {len(pair[0])} images and {paths[1]} has {len(pair[1])} labels: they do not belong "
+                "together; delete both and run again to download them"
+            )
+        tensors += pair
+    return tuple(tensors)
+
+
+def mnist_split(
+    train_size: int = 1000,
+    seed: int = 42,
+    balanced: bool = False,
+    original_split: bool = False,
+    data_root: str | Path | None = None,
+) -> Split:
+    """``train_size`` images to learn from, all images of the other file to test on.
+
+    Default: drawn with ``seed`` from the training file, tested on the test file; with ``balanced``, equally many of each
+    class. ``original_split`` is the published code's: the first ``train_size`` images of the *test* file, in order, tested on
+    the *training* file. Shapes: ``train_x (train_size, 784)`` float32 in [0, 1], ``train_y (train_size,)`` int64, and
+    ``test_x (m, 784)``, ``test_y (m,)``. Raises UserError when the files or the sizes do not allow it.
+    """
+    train_images, train_labels, test_images, test_labels = load_mnist(data_root)
+    if original_split:
+        train_images, train_labels, test_images, test_labels = test_images, test_labels, train_images, train_labels
+    if not 1 <= train_size <= len(train_labels):
+        raise UserError(f"train_size is {train_size}; it must be from 1 to {len(train_labels)}, the images there are")
+    if original_split and balanced:
+        raise UserError("original_split takes the first images as they come, so it cannot be balanced; drop one of the two")
+    if original_split:
+        chosen = torch.arange(train_size)
+    else:
+        order = torch.randperm(len(train_labels), generator=torch.Generator().manual_seed(seed))
+        chosen = _first_of_each_class(order, train_labels, train_size) if balanced else order[:train_size]
+
+    def flat(images: Tensor) -> Tensor:
+        return images.reshape(len(images), -1).float().div_(255)
+
+    train_y, test_y = train_labels[chosen].long(), test_labels.long()
+    return Split(flat(train_images[chosen]), train_y, flat(test_images), test_y, num_classes=NUM_CLASSES)
+
+
+def _first_of_each_class(order: Tensor, labels: Tensor, train_size: int) -> Tensor:
+    """The first ``train_size / 10`` images of each class in ``order (n,)``, in that order."""
+    per_class, remainder = divmod(train_size, NUM_CLASSES)
+    if remainder:
+        raise UserError(f"train_size is {train_size}; balanced classes need a multiple of {NUM_CLASSES}")
+    fewest = torch.bincount(labels, minlength=NUM_CLASSES).min().item()
+    if per_class > fewest:
+        raise UserError(
+            f"train_size is {train_size}; balanced classes need {per_class} images each, and one class has only {fewest}"
+        )
+    shuffled = labels[order].long()
+    rank = F.one_hot(shuffled, NUM_CLASSES).cumsum(0).gather(1, shuffled[:, None]).squeeze(1)
+    return order[rank <= per_class]

@@ -1,0 +1,102 @@
+"""Files that are whole or absent, and the one way to read a run's checkpoints.
+
+A file is written beside its place, flushed and renamed, so that a run killed at any moment leaves nothing half-written. A
+checkpoint holds plain tensors, lists and numbers, and is loaded with ``weights_only=True``: nothing in it is executed.
+"""
+
+import json
+import os
+import pickle
+import tempfile
+from pathlib import Path
+from zipfile import BadZipFile
+
+import torch
+from torch import Tensor
+
+from errors import UserError
+
+
+def _replace(path: Path, write) -> None:
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide a run from the others on a cluster
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def save_text(text: str, path: Path) -> None:
+    """Write ``text`` to ``path`` atomically."""
+    _replace(path, lambda file: file.write(text.encode()))
+
+
+def save_json(value: dict, path: Path) -> None:
+    """Write ``value`` to ``path`` atomically, as JSON."""
+    save_text(json.dumps(value, indent=2) + "\n", path)
+
+
+def load_json(path: Path) -> dict:
+    """The object in ``path``. Raises UserError where there is no such file or it is not a JSON object."""
+    try:
+        value = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there: is {path.parent} the folder of a run?") from None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is damaged: it holds no JSON object; move {path.parent} aside and train again")
+    return value
+
+
+def save_tensors(value: dict, path: Path) -> None:
+    """Write ``value`` (tensors, lists, numbers, text) to ``path`` atomically."""
+
+    def write(file):
+        try:
+            torch.save(value, file)
+        except RuntimeError as error:  # torch reports a full disk so
+            raise OSError(f"cannot write {path}: {str(error).splitlines()[0]} (is the disk full?)") from error
+
+    _replace(path, write)
+
+
+def load_tensors(path: Path, keys: tuple[str, ...], device="cpu", mmap: bool = False) -> dict:
+    """The dictionary in ``path``, which must hold ``keys``. Raises UserError for anything else that the file may be."""
+    path = Path(path)
+    try:
+        value = torch.load(path, map_location=device, weights_only=True, mmap=mmap)
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there") from None
+    except (pickle.UnpicklingError, BadZipFile, RuntimeError, ValueError, EOFError, KeyError, TypeError, AttributeError,
+            IndexError, AssertionError, UnicodeDecodeError, MemoryError, ImportError) as error:  # fmt: skip
+        reason = "it is truncated, or no checkpoint of this project"
+        raise UserError(f"{path} cannot be read: {reason}; delete it, or train the run again with --rerun") from error
+    if not isinstance(value, dict) or not all(key in value for key in keys):
+        raise UserError(f"{path} is no file of this project: it lacks {', '.join(keys)}")
+    return value
+
+
+def load_checkpoint(path: Path, device="cpu", mmap: bool = False) -> dict:
+    """``{"model": {name: tensor}, "epoch": int}`` from ``path``. Raises UserError for a file that is anything else."""
+    value = load_tensors(path, ("model", "epoch"), device, mmap)
+    weights = value["model"]
+    if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
+        raise UserError(f"{path} is no checkpoint of this project: its model is not a dictionary of tensors")
+    if not isinstance(value["epoch"], int):
+        raise UserError(f"{path} is no checkpoint of this project: its epoch is not a whole number")
+    return value
+
+
+def list_checkpoints(folder: Path) -> dict[int, Path]:
+    """The checkpoints of a run, ``{epoch: path}`` in order, unique by the epoch that is stored in each file."""
+    folder = Path(folder)
+    numbered = [path for path in folder.glob("*.pth") if path.stem.isdigit()]
+    named = [path for path in (folder / "init.pth", folder / "final.pth") if path.exists()]
+    found = {load_checkpoint(path, mmap=True)["epoch"]: path for path in numbered + named}
+    return dict(sorted(found.items()))
