@@ -1,8 +1,8 @@
 """MNIST: read its IDX files, fetch those that are missing, and draw a small training set.
 
-The four files (Y. LeCun, C. Cortes, C. Burges, http://yann.lecun.com/exdb/mnist) hold 60,000 training and 10,000 test images
-of 28 x 28 pixels, 0 (background) to 255, each with a label from 0 to 9. IDX is a big-endian header, the magic number
-0x800 + number of axes and then the length of each axis, followed by the bytes in row-major order.
+The four files (LeCun, Cortes and Burges, http://yann.lecun.com/exdb/mnist) hold 60,000 training and 10,000 test images
+of 28 x 28 pixels, 0 (background) to 255, each with a label from 0 to 9. IDX is a header of big-endian 4-byte integers,
+the magic number 0x800 + number of axes and the length of each axis, followed by the bytes in row-major order.
 """
 
 import gzip
@@ -29,8 +29,9 @@ from tqdm import tqdm
 
 from data.split import Split
 from errors import UserError
+from randomness import generator
 
-# name: (number of items, SHA-256 of the decompressed file). Labels first: a folder that cannot be written shows at once.
+# name: (number of items, SHA-256 of the decompressed file). Labels first: a read-only folder shows at once.
 OFFICIAL = {
     "train-labels-idx1-ubyte": (60_000, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
     "t10k-labels-idx1-ubyte": (10_000, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
@@ -91,8 +92,8 @@ def _parse_idx(raw: BinaryIO, name: str, must_be_official: bool = False) -> Tens
 def read_idx(path: str | Path, name: str) -> Tensor:
     """Read the file at ``path``, plain or gzip-compressed, as the MNIST file ``name`` (a key of ``OFFICIAL``).
 
-    Returns uint8 images ``(n, 28, 28)``, 0 to 255, or labels ``(n,)``, 0 to 9. Any n from 1 to 60,000 is accepted, but a file
-    with the official number of items must have the official content. Raises UserError when the file is damaged.
+    Returns uint8 images ``(n, 28, 28)``, 0 to 255, or labels ``(n,)``, 0 to 9. Any n from 1 to 60,000 is accepted, but
+    a file with the official number of items must have the official content. Raises UserError when the file is damaged.
     """
     try:
         with open(path, "rb") as raw:
@@ -118,17 +119,19 @@ def _find(root: Path, name: str) -> Path | None:
 def _fetch(url: str, name: str, timeout: float) -> bytearray:
     """The verified bytes at ``url``. Raises OSError, HTTPException, or ValueError when they are not MNIST's."""
     blob, start = bytearray(), time.monotonic()
-    with urllib.request.urlopen(url, timeout=timeout) as response:
+    with (
+        urllib.request.urlopen(url, timeout=timeout) as response,
+        tqdm(total=response.length, desc=name, unit="B", unit_scale=True, leave=False, disable=None) as bar,
+    ):
         # read1 returns what has arrived; read would wait, without end, for a server that sends a byte now and then.
-        with tqdm(total=response.length, desc=name, unit="B", unit_scale=True, leave=False, disable=None) as bar:
-            while chunk := response.read1(1 << 16):
-                blob += chunk
-                bar.update(len(chunk))
-                seconds = time.monotonic() - start
-                if len(blob) > MAX_DOWNLOAD:
-                    raise ValueError(f"it is longer than {MAX_DOWNLOAD} bytes")
-                if seconds > timeout and len(blob) < MIN_RATE * seconds:
-                    raise TimeoutError(f"slower than {MIN_RATE} bytes per second")
+        while chunk := response.read1(1 << 16):
+            blob += chunk
+            bar.update(len(chunk))
+            seconds = time.monotonic() - start
+            if len(blob) > MAX_DOWNLOAD:
+                raise ValueError(f"it is longer than {MAX_DOWNLOAD} bytes")
+            if seconds > timeout and len(blob) < MIN_RATE * seconds:
+                raise TimeoutError(f"slower than {MIN_RATE} bytes per second")
     _parse_idx(io.BytesIO(blob), name, must_be_official=True)
     return blob
 
@@ -181,10 +184,11 @@ def load_mnist(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Read MNIST from ``data_root``, else from $MNIST_ROOT, else from data/raw; download what is missing there.
 
-    Each of ``mirrors`` (addresses of folders; default ``MIRRORS``) is asked ``attempts`` times, ``pause`` seconds apart;
-    ``timeout`` (seconds) holds for connecting and for every read. Returns ``train_images (n, 28, 28), train_labels (n,),
-    test_images (m, 28, 28), test_labels (m,)``, all uint8 and shared within the process: not to be modified in place.
-    Raises UserError for files that are damaged, do not fit together, or are missing and cannot be downloaded.
+    Each of ``mirrors`` (folder addresses; default ``MIRRORS``) is asked ``attempts`` times, ``pause`` seconds apart;
+    ``timeout`` (seconds) holds for connecting and for every read. Returns ``train_images (n, 28, 28)``, ``train_labels
+    (n,)``, ``test_images (m, 28, 28)``, ``test_labels (m,)``, all uint8 and shared within the process: not to be
+    modified in place. Raises UserError for files that are damaged, do not fit together, or are missing and cannot be
+    downloaded.
     """
     root = Path(data_root or os.environ.get("MNIST_ROOT") or DEFAULT_ROOT).expanduser().absolute()
     mirrors = MIRRORS if mirrors is None else mirrors
@@ -199,21 +203,20 @@ def load_mnist(
                 f"{' or '.join(MIRRORS)} and put them into {root}, or set --data_root or MNIST_ROOT to where they are"
             )
         del missing[0]
-    tensors = []
+    paths = {name: _find(root, name) for name in OFFICIAL}
+    stats = {name: path.stat() for name, path in paths.items()}
+    loaded = {name: _read_once(paths[name], name, stats[name].st_size, stats[name].st_mtime_ns) for name in OFFICIAL}
+    parts = []
     for part in ("train", "t10k"):
-        names = (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
-        paths = [_find(root, name) for name in names]
-        pair = [
-            _read_once(path, name, path.stat().st_size, path.stat().st_mtime_ns)
-            for path, name in zip(paths, names, strict=True)
-        ]
-        if len(pair[0]) != len(pair[1]):
+        names = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+        images, labels = (loaded[name] for name in names)
+        if len(images) != len(labels):
             raise UserError(
-                f"{paths[0]} has {len(pair[0])} images and {paths[1]} has {len(pair[1])} labels: they do not belong "
-                "together; delete both and run again to download them"
+                f"{paths[names[0]]} has {len(images)} images and {paths[names[1]]} has {len(labels)} labels: they do "
+                "not belong together; delete both and run again to download them"
             )
-        tensors += pair
-    return tuple(tensors)
+        parts += [images, labels]
+    return tuple(parts)
 
 
 def mnist_split(
@@ -223,43 +226,37 @@ def mnist_split(
     original_split: bool = False,
     data_root: str | Path | None = None,
 ) -> Split:
-    """``train_size`` images to learn from, all images of the other file to test on.
+    """``train_size`` images to learn from, and all images of the other file to test on.
 
-    Default: drawn with ``seed`` from the training file, tested on the test file; with ``balanced``, equally many of each
-    class. ``original_split`` is the published code's: the first ``train_size`` images of the *test* file, in order, tested on
-    the *training* file. Shapes: ``train_x (train_size, 784)`` float32 in [0, 1], ``train_y (train_size,)`` int64, and
+    Default: drawn with ``seed`` from the training file, tested on the test file; ``balanced`` draws equally many of
+    each class. ``original_split`` is the published code's: the first ``train_size`` images of the *test* file, tested
+    on the *training* file. Shapes: ``train_x (train_size, 784)`` float32 in [0, 1], ``train_y (train_size,)`` int64,
     ``test_x (m, 784)``, ``test_y (m,)``. Raises UserError when the files or the sizes do not allow it.
     """
+    if balanced and original_split:
+        raise UserError("original_split takes the first images in order and cannot be balanced; drop one of the two")
     train_images, train_labels, test_images, test_labels = load_mnist(data_root)
     if original_split:
         train_images, train_labels, test_images, test_labels = test_images, test_labels, train_images, train_labels
-    if not 1 <= train_size <= len(train_labels):
-        raise UserError(f"train_size is {train_size}; it must be from 1 to {len(train_labels)}, the images there are")
-    if original_split and balanced:
-        raise UserError("original_split takes the first images as they come, so it cannot be balanced; drop one of the two")
+    train_y, test_y = train_labels.long(), test_labels.long()
+    if not 1 <= train_size <= len(train_y):
+        raise UserError(f"train_size is {train_size}; it must be from 1 to {len(train_y)}, the images in the file")
     if original_split:
-        chosen = torch.arange(train_size)
+        order = torch.arange(len(train_y))
     else:
-        order = torch.randperm(len(train_labels), generator=torch.Generator().manual_seed(seed))
-        chosen = _first_of_each_class(order, train_labels, train_size) if balanced else order[:train_size]
+        order = torch.randperm(len(train_y), generator=generator(seed, "split"))
+    if balanced:
+        drawn = train_y[order]
+        rank = F.one_hot(drawn, NUM_CLASSES).cumsum(0).gather(1, drawn[:, None])[:, 0]  # 1 for the first of its class
+        order = order[rank <= train_size // NUM_CLASSES]
+        if len(order) < train_size:
+            raise UserError(
+                f"train_size is {train_size}; balanced classes need a multiple of {NUM_CLASSES}, and at most "
+                f"{NUM_CLASSES * train_y.bincount(minlength=NUM_CLASSES).min().item()} with the images in the file"
+            )
+    chosen = order[:train_size]
 
     def flat(images: Tensor) -> Tensor:
-        return images.reshape(len(images), -1).float().div_(255)
+        return images.flatten(1).float().div_(255)
 
-    train_y, test_y = train_labels[chosen].long(), test_labels.long()
-    return Split(flat(train_images[chosen]), train_y, flat(test_images), test_y, num_classes=NUM_CLASSES)
-
-
-def _first_of_each_class(order: Tensor, labels: Tensor, train_size: int) -> Tensor:
-    """The first ``train_size / 10`` images of each class in ``order (n,)``, in that order."""
-    per_class, remainder = divmod(train_size, NUM_CLASSES)
-    if remainder:
-        raise UserError(f"train_size is {train_size}; balanced classes need a multiple of {NUM_CLASSES}")
-    fewest = torch.bincount(labels, minlength=NUM_CLASSES).min().item()
-    if per_class > fewest:
-        raise UserError(
-            f"train_size is {train_size}; balanced classes need {per_class} images each, and one class has only {fewest}"
-        )
-    shuffled = labels[order].long()
-    rank = F.one_hot(shuffled, NUM_CLASSES).cumsum(0).gather(1, shuffled[:, None]).squeeze(1)
-    return order[rank <= per_class]
+    return Split(flat(train_images[chosen]), train_y[chosen], flat(test_images), test_y, num_classes=NUM_CLASSES)

@@ -73,8 +73,21 @@ def load_tensors(path: Path, keys: tuple[str, ...], device="cpu", mmap: bool = F
         value = torch.load(path, map_location=device, weights_only=True, mmap=mmap)
     except FileNotFoundError:
         raise UserError(f"{path} is not there") from None
-    except (pickle.UnpicklingError, BadZipFile, RuntimeError, ValueError, EOFError, KeyError, TypeError, AttributeError,
-            IndexError, AssertionError, UnicodeDecodeError, MemoryError, ImportError) as error:  # fmt: skip
+    except (
+        pickle.UnpicklingError,
+        BadZipFile,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        AssertionError,
+        UnicodeDecodeError,
+        MemoryError,
+        ImportError,
+    ) as error:
         reason = "it is truncated, or no checkpoint of this project"
         raise UserError(f"{path} cannot be read: {reason}; delete it, or train the run again with --rerun") from error
     if not isinstance(value, dict) or not all(key in value for key in keys):

@@ -1,0 +1,81 @@
+"""Types and ranges of config fields, read from their annotations."""
+
+import math
+import types
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from errors import UserError
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number; ``above`` and ``below`` exclude the bound itself."""
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def __str__(self) -> str:
+        parts = [(self.least, "at least"), (self.above, "above"), (self.most, "at most"), (self.below, "below")]
+        return " and ".join(f"{word} {bound:g}" for bound, word in parts if bound is not None)
+
+    def holds(self, value: float) -> bool:
+        return (
+            (self.least is None or value >= self.least)
+            and (self.above is None or value > self.above)
+            and (self.most is None or value <= self.most)
+            and (self.below is None or value < self.below)
+        )
+
+
+Count = Annotated[int, Range(least=1)]
+Whole = Annotated[int, Range(least=0)]
+Positive = Annotated[float, Range(above=0)]
+NonNegative = Annotated[float, Range(least=0)]
+Rate = Annotated[float, Range(least=0, most=1)]
+Fraction = Annotated[float, Range(above=0, below=1)]
+
+
+def _describe(hint: Any) -> str:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        base, *extras = get_args(hint)
+        ranges = [str(extra) for extra in extras if isinstance(extra, Range)]
+        return " ".join([_describe(base), *ranges])
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, get_args(hint)))
+    if origin in (Union, types.UnionType):
+        return " or ".join(_describe(option) for option in get_args(hint))
+    if origin is tuple:
+        return "(" + ", ".join(_describe(item) for item in get_args(hint)) + ")"
+    return {int: "a whole number", float: "a finite number", str: "a text", bool: "True or False"}.get(hint, "None")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = get_origin(hint)
+    if origin is Annotated:
+        base, *extras = get_args(hint)
+        return _fits(value, base) and all(extra.holds(value) for extra in extras if isinstance(extra, Range))
+    if origin is Literal:
+        return any(value == option and type(value) is type(option) for option in get_args(hint))
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, option) for option in get_args(hint))
+    if origin is tuple:
+        items = get_args(hint)
+        return isinstance(value, tuple) and len(value) == len(items) and all(map(_fits, value, items))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def check_fields(config: Any) -> None:
+    """Raise UserError for the first field of a config whose value is not what its annotation asks for."""
+    hints = get_type_hints(type(config), include_extras=True)
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if not _fits(value, hints[field.name]):
+            raise UserError(f"{field.name} must be {_describe(hints[field.name])}, not {value!r}")

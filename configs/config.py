@@ -1,0 +1,5 @@
+"""The MLP's dense run, at the paper's settings."""
+
+from configs.base import MLPConfig
+
+config = MLPConfig()

@@ -1,0 +1,126 @@
+"""From a command line to a config: a Python module gives the defaults, flags override them."""
+
+import argparse
+import importlib.util
+import sys
+from dataclasses import field, fields, make_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from configs.base import DENSE, TICKET, RunConfig, TicketFields
+from errors import UserError
+from training.checkpoints import load_json
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def load_module(path: str, attribute: str = "config") -> Any:
+    """``config`` (or another attribute) of the Python module at ``path``; the module is run. Raises UserError."""
+    file = Path(path)
+    if not file.is_file():
+        file = REPOSITORY / path  # so that the scripts work from any folder
+    if not file.is_file():
+        raise UserError(f"config {path} is not there; `ls configs` lists those that come with this repository")
+    spec = importlib.util.spec_from_file_location(f"config_{file.stem}", file)
+    if spec is None:
+        raise UserError(f"config {path} is no Python module; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except UserError as error:
+        raise UserError(f"config {path}: {error}") from error
+    except Exception as error:
+        raise UserError(f"config {path} raises {type(error).__name__}: {error}") from error
+    if not hasattr(module, attribute):
+        raise UserError(f"config {path} defines no `{attribute}`; see configs/config.py for an example")
+    return getattr(module, attribute)
+
+
+def load_config(path: str) -> RunConfig:
+    """The RunConfig that the module at ``path`` defines as ``config``."""
+    config = load_module(path)
+    if not isinstance(config, RunConfig):
+        raise UserError(f"`config` in {path} is a {type(config).__name__}, not one of the classes of configs/base.py")
+    return config
+
+
+def config_from_json(stored: dict, path: Path) -> RunConfig:
+    """The dense config in a run's config.json. Raises UserError where it does not fit."""
+    try:
+        cls = DENSE[stored["kind"]]
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored["config"].items()}
+        return cls(**{field.name: values[field.name] for field in fields(cls)})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not the config of a run of this version ({error!r})") from None
+
+
+def parse(script: type, argv: list[str] | None, *, prog: str, description: str, default_config=None) -> tuple[Any, Any]:
+    """Parse a script's own flags (the dataclass ``script``, with a field ``config``) and every field of its config.
+
+    The module named by ``--config`` gives the defaults; without it ``default_config(given)`` names the module, where ``given``
+    are the script's flags seen so far. Gives ``(script flags, config)``.
+    Raises UserError, or SystemExit with status 2 and a message for what the flags themselves get wrong.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    given = _peek(argv, ("config", "dataset", "dense_run"))
+    path = given["config"] or (default_config(given) if default_config else None)
+    if path is None:
+        path = next(field.default for field in fields(script) if field.name == "config")
+    config = load_config(path)
+    if isinstance(config, TicketFields) and given["dense_run"]:
+        config = _with_dense_run(config, given["dense_run"])
+    args = make_dataclass(
+        "Args",
+        [
+            ("script", script, field(default_factory=script)),
+            ("config", tyro.conf.FlagConversionOff[type(config)], field(default=config)),
+        ],
+    )
+    parsed = tyro.cli(
+        args,
+        args=_spell_out(argv),
+        prog=prog,
+        description=description,
+        use_underscores=True,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    if isinstance(config, TicketFields) and given["dense_run"]:
+        _check_dense_run(config, parsed.config)
+    return parsed.script, parsed.config
+
+
+def _peek(argv: list[str], names: tuple[str, ...]) -> dict[str, str | None]:
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for name in names:
+        early.add_argument(f"--{name}", nargs="?")
+    return vars(early.parse_known_args(argv)[0])
+
+
+def _spell_out(argv: list[str]) -> list[str]:
+    """``--global_pruning False`` is another spelling of ``--scope local``."""
+    text = "\0".join(argv)
+    for value, scope in (("True", "global"), ("False", "local")):
+        for separator in ("=", "\0"):
+            text = text.replace(f"--global_pruning{separator}{value}", f"--scope={scope}")
+    return text.split("\0") if text else []
+
+
+def _with_dense_run(config, folder: str):
+    stored = load_json(Path(folder) / "config.json")
+    dense = config_from_json(stored, Path(folder) / "config.json")
+    cls = type(config) if config.kind == dense.kind else TICKET[dense.kind]
+    ticket = {field.name: getattr(config, field.name) for field in fields(TicketFields)}
+    return replace(
+        cls(**{field.name: getattr(dense, field.name) for field in fields(dense)}, **ticket), root=config.root
+    )
+
+
+def _check_dense_run(found: RunConfig, asked: RunConfig) -> None:
+    for name, value in found.identity().items():
+        if asked.identity()[name] != value:
+            raise UserError(
+                f"--{name} {asked.identity()[name]} describes another dense run: {name} is {value} in "
+                f"{asked.dense_run}; leave the flag out, or use --retrain_{name} if it is about retraining"
+            )

@@ -1,0 +1,74 @@
+"""Modular arithmetic: every pair (a, b) of 0 ... p-1, an operation, and the published split into train and test."""
+
+import random
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from data.split import Split
+from errors import UserError
+from randomness import generator
+
+
+class Operation(NamedTuple):
+    """``label(a, b, p)`` maps int64 tensors of one shape to int64 classes; ``symmetric``: label(a, b) = label(b, a)."""
+
+    label: Callable[[Tensor, Tensor, int], Tensor]
+    symmetric: bool
+
+
+def _divide(a: Tensor, b: Tensor, p: int) -> Tensor:
+    inverse = torch.tensor([0] + [pow(i, -1, p) for i in range(1, p)])
+    return a * inverse[b] % p
+
+
+# Polynomials as the published code names them. `rand` has no formula: its labels are drawn from the seed.
+OPERATIONS: dict[str, Operation] = {
+    "add": Operation(lambda a, b, p: (a + b) % p, True),
+    "subtract": Operation(lambda a, b, p: (a - b) % p, False),
+    "multiply": Operation(lambda a, b, p: a * b % p, True),
+    "divide": Operation(_divide, False),
+    "x2y2": Operation(lambda a, b, p: (a**2 + b**2) % p, True),
+    "x2xyy2": Operation(lambda a, b, p: (a**2 + a * b + b**2) % p, True),
+    "x2xyy2x": Operation(lambda a, b, p: (a**2 + a * b + b**2 + a) % p, False),
+    "x3xy": Operation(lambda a, b, p: (a**3 + a * b) % p, False),
+    "x3xy2y": Operation(lambda a, b, p: (a**3 + a * b**2 + b) % p, False),
+    "only_add": Operation(lambda a, b, p: a + b, True),
+    "rand": Operation(lambda a, b, p: torch.empty(0), False),
+}
+
+
+def num_classes(fn_name: str, p: int) -> int:
+    """How many classes the operation has: p, or 2p for the sum without the modulus, which the published code uses."""
+    return 2 * p if fn_name == "only_add" else p
+
+
+def all_pairs(p: int, fn_name: str, is_symmetric_input: bool) -> list[tuple[int, int]]:
+    """The pairs (a, b) in row-major order: a <= b only when ``is_symmetric_input``; for ``divide`` without b = 0."""
+    return [(a, b) for a in range(p) for b in range(a if is_symmetric_input else 0, p) if b != 0 or fn_name != "divide"]
+
+
+def modular_split(p: int, fn_name: str, frac_train: float, is_symmetric_input: bool, seed: int) -> Split:
+    """The published split: all pairs, shuffled by ``random.Random(seed)``, the first ``int(frac_train * n)`` train.
+
+    Gives ``x (n, 2)`` int64 and ``y (n,)`` int64 on the CPU. Raises UserError for an unknown operation, a division modulo a
+    p that is not prime, and a fraction that leaves a set empty.
+    """
+    if fn_name not in OPERATIONS:
+        raise UserError(f"fn_name {fn_name!r} is unknown; choose one of {', '.join(OPERATIONS)}")
+    if fn_name == "divide" and any(p % i == 0 for i in range(2, int(p**0.5) + 1)):
+        raise UserError(f"fn_name divide needs a prime p, and {p} is none: not every b has an inverse")
+    pairs = all_pairs(p, fn_name, is_symmetric_input)
+    random.Random(seed).shuffle(pairs)
+    num_train = int(frac_train * len(pairs))
+    if not 0 < num_train < len(pairs):
+        empty = "training" if num_train == 0 else "test"
+        raise UserError(f"frac_train {frac_train} leaves the {empty} set of {len(pairs)} pairs empty; choose another")
+    x = torch.tensor(pairs)
+    if fn_name == "rand":
+        y = torch.randint(p, (len(pairs),), generator=generator(seed, "labels"))
+    else:
+        y = OPERATIONS[fn_name].label(x[:, 0], x[:, 1], p)
+    return Split(x[:num_train], y[:num_train], x[num_train:], y[num_train:], num_classes(fn_name, p))

@@ -1,0 +1,336 @@
+"""From a config to data, model, loss and run folder: build, find, prune, train. What every script calls."""
+
+import functools
+import hashlib
+import os
+import platform
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from training.wandb_logger import WandbLogger
+
+from configs.base import RunConfig, TicketFields
+from data.mnist import mnist_split
+from data.modular import OPERATIONS, modular_split
+from data.split import Split
+from errors import UserError
+from figures import plot_curves
+from models.mlp import ImageMLP, ModularMLP
+from models.transformer import ModularTransformer
+from pruning.masks import count_kept, emptied, make_mask
+from pruning.scores import score
+from randomness import generator
+from training.checkpoints import list_checkpoints, load_checkpoint, save_tensors
+from training.folder import RunFolder, find_run
+from training.loop import Schedule, train
+from training.losses import cross_entropy, squared_error
+from training.metrics import first_epoch, read_metrics
+from training.optimizer import AdamW
+from training.progress import Progress
+from training.recording import Recorder
+
+REPOSITORY = Path(__file__).resolve().parent
+# What decides the numbers of a run; a change elsewhere leaves finished runs as good as they were.
+CODE_THAT_TRAINS = (
+    "data/*.py",
+    "models/*.py",
+    "pruning/*.py",
+    "randomness.py",
+    "experiment.py",
+    "training/loop.py",
+    "training/losses.py",
+    "training/metrics.py",
+    "training/optimizer.py",
+)
+LOSSES = {"mlp": cross_entropy, "transformer": cross_entropy, "mnist": squared_error}
+
+
+def build_split(config: RunConfig) -> Split:
+    """The training and test set, on the CPU."""
+    if config.kind == "mnist":
+        return mnist_split(
+            config.train_size, config.seed, config.balanced, config.original_split, data_root=config.data_root
+        )
+    return modular_split(config.p, config.fn_name, config.frac_train, config.is_symmetric_input, config.seed)
+
+
+def build_model(config: RunConfig, split: Split) -> nn.Module:
+    """The model at its init, on the CPU, drawn from the seed."""
+    shared = {name: getattr(config, name) for name in ("d_model", "num_layers", "act_type", "weight_scale")}
+    shared |= {"num_classes": split.num_classes, "generator": generator(config.seed, "init")}
+    if config.kind == "mnist":
+        return ImageMLP(num_pixels=split.train_x.shape[-1], **shared)
+    if config.kind == "mlp":
+        return ModularMLP(p=config.p, d_emb=config.d_emb, **shared)
+    return ModularTransformer(p=config.p, d_mlp=config.d_mlp, num_heads=config.num_heads, **shared)
+
+
+def choose_device(config: RunConfig) -> torch.device:
+    """The device that the config names. Raises UserError where it is not there."""
+    name = config.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device {name} is not there ({str(error).splitlines()[0]}); use --device cpu") from None
+
+
+def num_threads(config: RunConfig) -> int:
+    """CPU threads. Two is the fastest on two cores (benchmarks/); the matrices are too small for many more."""
+    return config.threads or min(2, os.cpu_count() or 1)
+
+
+@functools.cache
+def code_hash() -> str:
+    """SHA-256 over the code that trains."""
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in CODE_THAT_TRAINS for path in REPOSITORY.glob(pattern)):
+        digest.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def git_commit() -> str | None:
+    """The commit that is checked out, with ``+`` when files differ from it; None outside a git checkout."""
+    try:
+        run = functools.partial(subprocess.run, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=10)
+        commit = run(["git", "rev-parse", "HEAD"]).stdout.strip()
+        return commit + ("+" if run(["git", "status", "--porcelain", "--untracked-files=no"]).stdout else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def settings_of(config: RunConfig, **more) -> dict:
+    """What config.json holds, but for the identity."""
+    return {
+        "kind": config.kind,
+        "config": config.as_dict(),
+        **more,
+        "git_commit": git_commit(),
+        "code": code_hash(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": str(choose_device(config)),
+        "threads": num_threads(config),
+    }
+
+
+def dense_folder(config: RunConfig) -> RunFolder:
+    """Where the dense run of a config is, or is to be made; a ticket's ``dense_run`` names it outright."""
+    if isinstance(config, TicketFields) and config.dense_run:
+        return RunFolder(Path(config.dense_run), config.identity())
+    return find_run(config.root, config.run_name(), config.identity())
+
+
+def require_dense(config: TicketFields) -> RunFolder:
+    """The finished dense run of a ticket. Raises UserError with the command that makes it."""
+    folder = dense_folder(config)
+    if not folder.is_finished:
+        changed = config.differences() | ({"root": config.root} if config.root != "runs" else {})
+        flags = "".join(f" --{name}={value}" for name, value in changed.items())
+        command = f"python train.py --config {config.dense().module}{flags}"
+        raise UserError(f"there is no finished dense run at {folder.path}; make it with: {command}")
+    if folder.summary()["status"] == "diverged":
+        raise UserError(f"the dense run at {folder.path} diverged; a ticket needs one that did not")
+    return folder
+
+
+def resolve_prune_at(config: TicketFields, dense: RunFolder) -> tuple[int, Path]:
+    """The checkpoint at which the mask is taken, its epoch and path. Raises UserError where there is none."""
+    checkpoints = list_checkpoints(dense.path)
+    saved = ", ".join(map(str, checkpoints))
+    if config.prune_at.isdecimal():
+        epoch = int(config.prune_at)
+        if epoch not in checkpoints:
+            raise UserError(f"epoch {epoch} was not saved in {dense.path}; saved are {saved}")
+        return epoch, checkpoints[epoch]
+    wanted = 0 if config.prune_at == "init" else getattr(config, f"{config.prune_at}_epoch")
+    if wanted == "auto":
+        is_memorization = config.prune_at == "memorization"
+        column = "train_acc" if is_memorization else "test_acc"
+        threshold = config.mem_threshold if is_memorization else config.gen_threshold
+        reached = first_epoch(read_metrics(dense.path), column, threshold)
+        chosen = [epoch for epoch in checkpoints if reached is not None and epoch >= reached][:1]
+        reason = f"{column} never gets to {threshold:g} in {dense.path}"
+    else:
+        chosen = [epoch for epoch in checkpoints if epoch <= wanted][-1:]
+        reason = f"{dense.path} has no checkpoint at or before epoch {wanted}; saved are {saved}"
+    if not chosen:
+        raise UserError(f"prune_at {config.prune_at}: {reason}")
+    return chosen[0], checkpoints[chosen[0]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: its config (a ticket's has the retraining's settings), where it goes, where it starts, its mask."""
+
+    config: RunConfig
+    folder: RunFolder
+    settings: dict
+    job_type: str
+    group: str
+    init: Path | None = None
+    mask: dict[str, Tensor] | None = None
+
+
+def dense_job(config: RunConfig) -> Job:
+    """The dense run of a config."""
+    dense = config.dense()
+    folder = dense_folder(config)
+    return Job(dense, folder, settings_of(dense), "dense", config.run_name())
+
+
+def ticket_job(config: TicketFields) -> Job:
+    """The retraining of a ticket: takes the mask from the dense run, which must be there, and rewinds to its epoch 0."""
+    dense = require_dense(config)
+    epoch, path = resolve_prune_at(config, dense)
+    folder = find_run(config.root, config.ticket_name(epoch), config.ticket_identity(epoch))
+    source = {"dense_run": dense.path.name, "checkpoint": path.name, "prune_at": config.prune_at, "epoch": epoch}
+    mask = None
+    if config.use_mask:
+        weights = load_weights(path, build_model(config.dense(), build_split(config)))
+        scores = score(config.pruner, weights, generator(config.seed, "mask"))
+        mask = make_mask(scores, config.pruning_rate, config.scope)
+        source |= {"pruner": config.pruner, "scope": config.scope}
+    settings = settings_of(config, dense_run=str(dense.path), mask_source=source if config.use_mask else None)
+    retrained = replace(config.dense(), **config.retraining())
+    return Job(retrained, folder, settings, "ticket", dense.path.name, dense.path / "init.pth", mask)
+
+
+def load_weights(path: Path, model: nn.Module) -> dict[str, Tensor]:
+    """The weights in a checkpoint. Raises UserError where they are not those of such a model, or not finite."""
+    weights = load_checkpoint(path)["model"]
+    wanted = {name: weight.shape for name, weight in model.state_dict().items()}
+    if {name: weight.shape for name, weight in weights.items()} != wanted:
+        raise UserError(f"{path} holds another model than its run's config.json says; train that run with --rerun")
+    if not all(bool(weight.isfinite().all()) for weight in weights.values()):
+        raise UserError(f"{path} holds weights that are not finite; train that run with --rerun")
+    return weights
+
+
+def move_aside(job: Job) -> None:
+    """Put an earlier run of the job away, for ``--rerun``."""
+    if job.folder.path.exists():
+        with job.folder.lock():
+            print(f"moved the earlier run to {job.folder.move_aside()}")
+
+
+def save_mask(job: Job) -> None:
+    """Make a ticket's folder and write its mask.pth; print what is kept, and warn where nothing of a matrix is."""
+    source = job.settings["mask_source"]
+    counts = count_kept(job.mask)
+    kept, total = (sum(column) for column in zip(*counts.values(), strict=True))
+    print(
+        f"mask from {source['dense_run']}/{source['checkpoint']} (epoch {source['epoch']:,}): "
+        f"{kept:,} of {total:,} weights kept, {total - kept:,} removed"
+    )
+    for name in emptied(job.mask):
+        print(
+            f"warning: nothing is left of {name}, so nothing can be learned; lower --pruning_rate or use --scope local"
+        )
+    if job.folder.is_finished:
+        return
+    with job.folder.lock():
+        job.folder.claim(job.settings)
+        rate = job.settings["config"]["pruning_rate"]
+        save_tensors({"mask": job.mask, "source": source, "pruning_rate": rate}, job.folder.path / "mask.pth")
+
+
+def run_job(job: Job) -> RunFolder:
+    """Train a job, go on with it where it was interrupted, or say that it is done already."""
+    folder = job.folder
+    if folder.is_finished:
+        changed = folder.settings().get("code") != code_hash()
+        hint = "; the code that trains has changed since: --rerun trains again" if changed else ""
+        print(f"{folder.path} is finished and is reused{hint}")
+        return folder
+    with folder.lock():
+        folder.claim(job.settings)
+        config, device = job.config, choose_device(job.config)
+        torch.set_num_threads(num_threads(config))
+        split = build_split(config)
+        model = build_model(config, split)
+        if config.kind == "mlp" and not config.is_symmetric_input and not OPERATIONS[config.fn_name].symmetric:
+            print(
+                f"note: the MLP adds the embeddings of a and b: on ordered pairs it cannot fit {config.fn_name} fully"
+            )
+        if job.init is not None:
+            model.load_state_dict(load_weights(job.init, model))
+        optimizer = AdamW(model.to(device), config.lr, config.weight_decay, config.betas, job.mask)
+        recorder = make_recorder(job, model)
+        state = recorder.resume()
+        if state is not None:
+            optimizer.load_weights(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            print(f"{folder.path} goes on from epoch {state['epoch']:,}")
+        start = state["epoch"] if state is not None else 0
+        schedule = Schedule(
+            config.num_epochs,
+            config.save_every,
+            config.stopping_thresh,
+            config.lp,
+            config.lp_alpha,
+            getattr(config, "batch_size", None),
+            config.seed,
+        )
+        progress = Progress(f"{job.job_type} {config.kind}", start, config.num_epochs)
+        try:
+            recorder.start()
+            train(
+                model,
+                split.to(device),
+                LOSSES[config.kind],
+                optimizer,
+                [recorder],
+                schedule,
+                start=start,
+                progress=progress,
+            )
+            recorder.finish()
+        except BaseException:
+            recorder.abandon()
+            raise
+        finally:
+            progress.close()
+    return folder
+
+
+def make_recorder(job: Job, model: nn.Module) -> Recorder:
+    """The recorder of a job, with its logger and the counts of its weights."""
+    counts = {name: (weight.numel(), weight.numel()) for name, weight in model.named_parameters()}
+    counts = count_kept(job.mask) if job.mask is not None else counts
+    facts = {
+        "weights": sum(total for _, total in counts.values()),
+        "weights_kept": sum(kept for kept, _ in counts.values()),
+        "kept_per_matrix": counts,
+    }
+    config, settings = job.config, job.settings
+
+    def make_logger(rows: list[dict]) -> WandbLogger:
+        tags = [config.kind, config.subject, job.job_type]
+        return WandbLogger(
+            job.folder.path,
+            project=config.wandb_project,
+            name=job.folder.path.name,
+            group=job.group,
+            job_type=job.job_type,
+            tags=tags,
+            config=settings["config"],
+            resumed_rows=rows,
+        )
+
+    def draw(folder: Path) -> Path | None:
+        path = folder / "curves.png"
+        try:
+            plot_curves(folder, path)
+        except Exception as error:  # a plot never ends a run
+            print(f"could not draw {path}: {error}")
+            return None
+        return path
+
+    thresholds = (config.mem_threshold, config.gen_threshold)
+    return Recorder(job.folder.path, thresholds=thresholds, facts=facts, make_logger=make_logger, draw=draw)

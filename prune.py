@@ -1,0 +1,46 @@
+"""Make a ticket from a dense run on modular arithmetic: take the mask, rewind to the init, retrain.
+
+The dense run is found by its settings, which the plain flags describe; it is not trained here.
+"""
+
+import sys
+from dataclasses import dataclass
+
+from configs.load import parse
+from errors import run_script
+from experiment import move_aside, require_dense, run_job, save_mask, ticket_job
+from tables import matrices_table, read_result, results_table, speedup_text
+
+
+@dataclass(frozen=True)
+class Flags:
+    """This script."""
+
+    config: str = "configs/config_pruning.py"
+    """Python module that defines `config`; every flag below overrides a field of it."""
+    rerun: bool = False
+    """Move a ticket with these settings aside and train again."""
+
+
+def body(argv: list[str] | None) -> None:
+    flags, config = parse(Flags, argv, prog="prune.py", description=__doc__)
+    job = ticket_job(config)
+    if flags.rerun:
+        move_aside(job)
+    if job.mask is not None:
+        save_mask(job)
+    folder = run_job(job)
+    dense, ticket = read_result(require_dense(config).path), read_result(folder.path)
+    print(matrices_table(ticket.summary["kept_per_matrix"]))
+    label = "ticket" if config.use_mask else "dense init, no mask"
+    print(results_table({"dense": dense, label: ticket}, config.mem_threshold, config.gen_threshold))
+    print(speedup_text(dense, ticket, config.gen_threshold))
+    print(f"run folders: {dense.path} (dense), {ticket.path} (ticket)")
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_script(lambda: body(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

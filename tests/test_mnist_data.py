@@ -1,0 +1,803 @@
+"""MNIST on disk and over the network: reading, finding, drawing and fetching it, and the ways in which each fails."""
+
+import gzip
+import hashlib
+import os
+import struct
+import threading
+import time
+import zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import cut_mnist
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from data import mnist
+from errors import UserError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FIXTURES = REPOSITORY / "tests" / "fixtures" / "mnist"
+NAMES = tuple(mnist.OFFICIAL)
+DEFAULT_ROOT = mnist.DEFAULT_ROOT
+IMAGES, LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+GZIPPED = {name: (FIXTURES / f"{name}.gz").read_bytes() for name in NAMES}
+PLAIN = {name: gzip.decompress(content) for name, content in GZIPPED.items()}
+FULL = [
+    Path(folder)
+    for folder in (os.environ.get("MNIST_ROOT"), REPOSITORY.parent / "shared" / "mnist")
+    if folder and (Path(folder) / "train-images-idx3-ubyte.gz").is_file()
+]
+
+
+@pytest.fixture(autouse=True)
+def sealed(monkeypatch):
+    """No test sees the user's own files or asks a real mirror."""
+    monkeypatch.delenv("MNIST_ROOT", raising=False)
+    monkeypatch.setattr(mnist, "DEFAULT_ROOT", Path("/nonexistent/mnist"))
+    monkeypatch.setattr(mnist, "MIRRORS", ())
+
+
+@pytest.fixture
+def cuts_are_official(monkeypatch):
+    """The cut files stand in for the official ones in everything that checks a hash."""
+    for name, content in PLAIN.items():
+        num_items = int.from_bytes(content[4:8], "big")
+        monkeypatch.setitem(mnist.OFFICIAL, name, (num_items, hashlib.sha256(content).hexdigest()))
+
+
+def slow_parse(content: bytes) -> list:
+    """An IDX file byte by byte, after the format's description: nested lists."""
+    assert content[:3] == b"\0\0\x08"  # two zeros, then "unsigned byte"
+    shape = [struct.unpack_from(">i", content, 4 + 4 * axis)[0] for axis in range(content[3])]
+    position = 4 + 4 * content[3]
+
+    def block(axes):
+        nonlocal position
+        if not axes:
+            position += 1
+            return content[position - 1]
+        return [block(axes[1:]) for _ in range(axes[0])]
+
+    items = block(shape)
+    assert position == len(content)
+    return items
+
+
+def idx(shape, items: bytes, magic=None) -> bytes:
+    """An IDX file of unsigned bytes with this header, true or not."""
+    return struct.pack(f">{1 + len(shape)}I", 0x800 + len(shape) if magic is None else magic, *shape) + items
+
+
+def assert_clear(message: str, *parts: str):
+    """One line, not a page, with all that it should name."""
+    assert "\n" not in message
+    assert len(message) < 1500
+    for part in parts:
+        assert part in message, f"{part!r} not in {message!r}"
+
+
+def refused(path: Path, content: bytes, name: str, *parts: str):
+    """The reader must refuse ``content``, name the file and say how to mend it."""
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        mnist.read_idx(path, name)
+    assert_clear(str(caught.value), str(path), "delete it", *parts)
+
+
+# Reading
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reader_equals_a_slow_parse(name, tmp_path):
+    (tmp_path / "plain").write_bytes(PLAIN[name])
+    expected = np.array(slow_parse(PLAIN[name]))
+    for path in (FIXTURES / f"{name}.gz", tmp_path / "plain"):
+        items = mnist.read_idx(path, name)
+        assert items.dtype == torch.uint8
+        assert items.shape == expected.shape
+        assert (items.numpy() == expected).all()
+
+
+def test_the_content_decides_whether_it_is_gzip(tmp_path):
+    """A browser that unpacks leaves a plain file called .gz; the other way round happens when renaming."""
+    (tmp_path / f"{LABELS}.gz").write_bytes(PLAIN[LABELS])
+    (tmp_path / LABELS).write_bytes(GZIPPED[LABELS])
+    assert mnist.read_idx(tmp_path / LABELS, LABELS).equal(mnist.read_idx(tmp_path / f"{LABELS}.gz", LABELS))
+
+
+BLACK = bytes(784)
+HTML = b"<!DOCTYPE html>\n<html><body>Log in to the guest network</body></html>\n" * 20
+DAMAGED = {
+    "empty": (IMAGES, b"", "header"),
+    "header cut": (IMAGES, PLAIN[IMAGES][:15], "header"),
+    "only a header": (IMAGES, PLAIN[IMAGES][:16], "promises"),
+    "html": (IMAGES, HTML, "web page"),
+    "html after white space": (LABELS, b"\n \r\n" + HTML, "web page"),
+    "html, gzipped": (LABELS, gzip.compress(HTML), "web page"),
+    "labels for images": (IMAGES, PLAIN[LABELS], "magic number 2049"),
+    "images for labels": (LABELS, PLAIN[IMAGES], "magic number 2051"),
+    "signed bytes": (IMAGES, idx((1, 28, 28), BLACK, magic=0x903), "magic number"),
+    "little endian": (LABELS, struct.pack("<2I", 0x801, 3) + bytes(3), "magic number"),
+    "not 28 x 28": (IMAGES, idx((1, 14, 56), BLACK), "14 x 56"),
+    "no items": (IMAGES, idx((0, 28, 28), b""), "0 items"),
+    "too many items": (IMAGES, idx((2**32 - 1, 28, 28), BLACK), "4294967295 items"),
+    "count too large by one": (IMAGES, idx((2, 28, 28), BLACK), "only 784"),
+    "count too small by one": (IMAGES, idx((1, 28, 28), BLACK * 2), "more"),
+    "one byte too few": (LABELS, PLAIN[LABELS][:-1], "only"),
+    "one byte too many": (LABELS, PLAIN[LABELS] + b"\0", "more"),
+    "label 10": (LABELS, idx((3,), b"\0\x0a\x03"), "label 10"),
+    "gzip cut": (IMAGES, GZIPPED[IMAGES][:-3000], "gzip"),
+    "gzip without its checksum": (IMAGES, GZIPPED[IMAGES][:-8], "gzip"),
+    "gzip cut in its header": (IMAGES, GZIPPED[IMAGES][:5], "gzip"),
+    "gzip with a wrong checksum": (LABELS, GZIPPED[LABELS][:-8] + bytes(8), "gzip"),
+    "garbage after gzip": (LABELS, GZIPPED[LABELS] + b"garbage", "gzip"),
+    "gzip, count too small": (LABELS, gzip.compress(idx((3,), bytes(4))), "more"),
+    "gzip in gzip": (LABELS, gzip.compress(GZIPPED[LABELS]), "magic number"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_damaged_file_gives_one_clear_message(case, tmp_path):
+    name, content, reason = DAMAGED[case]
+    refused(tmp_path / name, content, name, reason)
+
+
+def test_a_gzip_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    """100 MB of zeros behind an honest header of one image: not more than that image is read."""
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = packer.compress(idx((1, 28, 28), BLACK))
+    zeros = bytes(1 << 20)
+    bomb += b"".join(packer.compress(zeros) for _ in range(100)) + packer.flush()
+    assert len(bomb) < 200_000
+    unpacked = []
+
+    class Counting(gzip.GzipFile):
+        def read(self, size=-1):
+            content = super().read(size)
+            unpacked.append(len(content))
+            return content
+
+    monkeypatch.setattr(mnist.gzip, "GzipFile", Counting)
+    refused(tmp_path / IMAGES, bomb, IMAGES, "more")
+    assert sum(unpacked) == 16 + 784 + 1
+
+
+def test_a_bit_flip_in_a_plain_file_of_official_size_is_found(tmp_path, cuts_are_official):
+    (tmp_path / IMAGES).write_bytes(PLAIN[IMAGES])
+    mnist.read_idx(tmp_path / IMAGES, IMAGES)
+    flipped = bytearray(PLAIN[IMAGES])
+    flipped[5000] ^= 4
+    refused(tmp_path / IMAGES, bytes(flipped), IMAGES, "SHA-256")
+
+
+def test_a_file_of_official_size_with_other_content_is_refused(tmp_path):
+    refused(tmp_path / LABELS, idx((10_000,), bytes(10_000)), LABELS, "SHA-256")
+    refused(tmp_path / LABELS, gzip.compress(idx((10_000,), bytes(10_000))), LABELS, "SHA-256")
+
+
+FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def valid_or_refused(path: Path, content: bytes, name: str):
+    path.write_bytes(content)
+    try:
+        items = mnist.read_idx(path, name)
+    except UserError as error:
+        assert_clear(str(error), str(path), "delete it")
+    else:
+        plain = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        assert items.tolist() == slow_parse(plain)
+        assert name != LABELS or items.max() < 10
+
+
+@FUZZ
+@given(
+    name=st.sampled_from((IMAGES, LABELS)),
+    start=st.sampled_from((b"", b"\x1f\x8b", b"\x1f\x8b\x08", b"\0\0\x08\x01", b"\0\0\x08\x03")),
+    rest=st.binary(max_size=1000),
+)
+def test_fuzz_random_bytes(tmp_path, name, start, rest):
+    valid_or_refused(tmp_path / "file", start + rest, name)
+
+
+@FUZZ
+@given(
+    name=st.sampled_from((IMAGES, LABELS)),
+    magic=st.one_of(st.sampled_from((0x801, 0x803)), st.integers(0, 2**32 - 1)),
+    shape=st.lists(st.one_of(st.integers(0, 40), st.just(28), st.integers(0, 2**32 - 1)), min_size=1, max_size=3),
+    size=st.one_of(st.integers(0, 40), st.sampled_from((783, 784, 785, 1568))),
+    zipped=st.booleans(),
+)
+def test_fuzz_headers(tmp_path, name, magic, shape, size, zipped):
+    content = idx(shape, bytes(range(10)) * (size // 10) + bytes(size % 10), magic)
+    valid_or_refused(tmp_path / "file", gzip.compress(content, 1) if zipped else content, name)
+
+
+@FUZZ
+@given(zipped=st.booleans(), name=st.sampled_from((IMAGES, LABELS)), data=st.data())
+def test_fuzz_truncation_and_bit_flips(tmp_path, zipped, name, data):
+    small = cut_mnist.cut(PLAIN[name], 3)
+    content = bytearray(gzip.compress(small, 9) if zipped else small)
+    flips = data.draw(st.lists(st.integers(0, 8 * len(content) - 1), max_size=4, unique=True))
+    for bit in flips:
+        content[bit // 8] ^= 1 << bit % 8
+    end = data.draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))
+    valid_or_refused(tmp_path / "file", bytes(content[:end]), name)
+
+
+# Finding
+
+
+def lay_out(folder: Path, layout: str):
+    """Put the four files into ``folder`` in one of the spellings met in the wild."""
+    kind, _, place = layout.partition(" in ")
+    target = folder / place if place else folder
+    target.mkdir(parents=True, exist_ok=True)
+    for name in NAMES:
+        spelling = name.replace("-idx", ".idx") if kind.startswith("dotted") else name
+        if kind.endswith("gz"):
+            (target / f"{spelling}.gz").write_bytes(GZIPPED[name])
+        else:
+            (target / spelling).write_bytes(PLAIN[name])
+
+
+LAYOUTS = [kind + place for kind in ("plain", "gz", "dotted plain", "dotted gz") for place in ("", " in MNIST/raw")]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_is_found(layout, tmp_path):
+    lay_out(tmp_path, layout)
+    for found, expected in zip(mnist.load_mnist(tmp_path), mnist.load_mnist(FIXTURES), strict=True):
+        assert found.equal(expected)
+
+
+def test_layouts_may_be_mixed_and_folders_of_the_same_name_are_passed_over(tmp_path):
+    lay_out(tmp_path, "dotted gz in MNIST/raw")
+    (tmp_path / IMAGES).mkdir()
+    (tmp_path / LABELS).write_bytes(PLAIN[LABELS])
+    (tmp_path / "MNIST/raw" / f"{LABELS.replace('-idx', '.idx')}.gz").unlink()
+    assert mnist.load_mnist(tmp_path)[2].equal(mnist.load_mnist(FIXTURES)[2])
+
+
+def test_argument_then_environment_then_default(tmp_path, monkeypatch):
+    folders = {}
+    for position, size in enumerate((20, 30, 40)):
+        folders[size] = tmp_path / str(size)
+        folders[size].mkdir()
+        for name in NAMES:
+            (folders[size] / name).write_bytes(cut_mnist.cut(PLAIN[name], size + position))
+    monkeypatch.setattr(mnist, "DEFAULT_ROOT", folders[40])
+    assert len(mnist.load_mnist()[0]) == 42
+    monkeypatch.setenv("MNIST_ROOT", str(folders[30]))
+    assert len(mnist.load_mnist()[0]) == 31
+    assert len(mnist.load_mnist(folders[20])[0]) == 20
+    assert len(mnist.load_mnist(str(folders[20]))[0]) == 20
+    monkeypatch.setenv("MNIST_ROOT", "")
+    assert len(mnist.load_mnist("")[0]) == 42
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(mnist.load_mnist("~/20")[0]) == 20
+    monkeypatch.chdir(tmp_path)
+    assert len(mnist.load_mnist("30")[0]) == 31
+
+
+def test_the_default_root_is_in_the_repository():
+    assert DEFAULT_ROOT == REPOSITORY / "data" / "raw"
+
+
+def test_a_file_is_decoded_once_and_again_when_it_changes(tmp_path):
+    lay_out(tmp_path, "gz")
+    first, second = mnist.load_mnist(tmp_path), mnist.load_mnist(tmp_path)
+    assert all(a is b for a, b in zip(first, second, strict=True))
+    for name in (IMAGES, LABELS):
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(cut_mnist.cut(PLAIN[name], 50)))
+    assert len(mnist.load_mnist(tmp_path)[2]) == 50
+
+
+def test_images_and_labels_must_belong_together(tmp_path):
+    lay_out(tmp_path, "plain")
+    (tmp_path / LABELS).write_bytes(cut_mnist.cut(PLAIN[LABELS], 199))
+    with pytest.raises(UserError) as caught:
+        mnist.load_mnist(tmp_path)
+    assert_clear(str(caught.value), str(tmp_path / IMAGES), str(tmp_path / LABELS), "200", "199", "delete both")
+
+
+def test_a_file_in_place_of_the_folder(tmp_path):
+    with pytest.raises(UserError, match="is a file"):
+        mnist.load_mnist(FIXTURES / f"{IMAGES}.gz")
+
+
+# Drawing
+
+
+def rows(x: torch.Tensor) -> set:
+    return {row.numpy().tobytes() for row in x}
+
+
+def test_default_split():
+    train_images, train_labels, test_images, test_labels = mnist.load_mnist(FIXTURES)
+    split = mnist.mnist_split(train_size=100, seed=0, data_root=FIXTURES)
+    assert split.train_x.shape == (100, 784)
+    assert split.train_y.shape == (100,)
+    assert split.test_x.shape == (200, 784)
+    assert split.train_x.dtype == split.test_x.dtype == torch.float32
+    assert split.train_y.dtype == split.test_y.dtype == torch.int64
+    assert split.num_classes == 10
+    assert split.train_x.min() == 0
+    assert split.train_x.max() == 1
+    assert (split.test_x.numpy() == test_images.numpy().reshape(200, 784).astype(np.float32) / np.float32(255)).all()
+    assert split.test_y.equal(test_labels.long())
+    # Every training image is one of the training file, with its own label, and none is drawn twice.
+    labels = {bytes(image.numpy().tobytes()): label for image, label in zip(train_images, train_labels, strict=True)}
+    pixels = (split.train_x * 255).round().to(torch.uint8)
+    assert [labels[image.numpy().tobytes()] for image in pixels] == split.train_y.tolist()
+    assert len(rows(split.train_x)) == 100
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_the_seed_decides_the_draw(balanced):
+    def draw(seed):
+        return mnist.mnist_split(train_size=100, seed=seed, balanced=balanced, data_root=FIXTURES)
+
+    torch.manual_seed(1)
+    first = draw(3)
+    state = torch.get_rng_state()
+    torch.manual_seed(2)
+    assert first.train_x.equal(draw(3).train_x)
+    assert first.train_y.equal(draw(3).train_y)
+    assert not first.train_x.equal(draw(4).train_x)
+    assert first.test_x.equal(draw(4).test_x)
+    torch.manual_seed(1)
+    assert state.equal(torch.get_rng_state()), "the global generator was used"
+
+
+def test_the_draw_of_a_seed_is_fixed():
+    """The images that a run was trained on follow from its config: a changed draw must not pass unnoticed."""
+    split = mnist.mnist_split(train_size=10, seed=42, data_root=FIXTURES)
+    assert split.train_y.tolist() == [3, 1, 3, 1, 7, 2, 2, 9, 5, 0]
+    split = mnist.mnist_split(train_size=10, seed=42, balanced=True, data_root=FIXTURES)
+    assert split.train_y.tolist() == [3, 1, 7, 2, 9, 5, 0, 6, 4, 8]
+
+
+def test_a_larger_draw_contains_a_smaller_one():
+    small, large = (mnist.mnist_split(train_size=size, seed=5, data_root=FIXTURES) for size in (50, 300))
+    assert large.train_x[:50].equal(small.train_x)
+
+
+@pytest.mark.parametrize("train_size", [10, 100, 210])
+def test_balanced(train_size):
+    split = mnist.mnist_split(train_size=train_size, balanced=True, data_root=FIXTURES)
+    assert split.train_y.bincount(minlength=10).tolist() == [train_size // 10] * 10
+    assert len(rows(split.train_x)) == train_size
+    assert train_size == 10 or split.train_y.tolist() != sorted(split.train_y.tolist())
+
+
+def test_original_split_is_the_published_one():
+    train_images, train_labels, test_images, test_labels = mnist.load_mnist(FIXTURES)
+    split = mnist.mnist_split(train_size=100, seed=9, original_split=True, data_root=FIXTURES)
+    assert split.train_y.equal(test_labels[:100].long())
+    assert split.train_x.equal(test_images[:100].reshape(100, 784) / 255)
+    assert split.test_y.equal(train_labels.long())
+    assert split.test_x.equal(train_images.reshape(300, 784) / 255)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ({"train_size": 0}, "from 1 to 300"),
+        ({"train_size": -5}, "from 1 to 300"),
+        ({"train_size": 301}, "from 1 to 300"),
+        ({"train_size": 201, "original_split": True}, "from 1 to 200"),
+        ({"train_size": 105, "balanced": True}, "a multiple of 10"),
+        ({"train_size": 5, "balanced": True}, "a multiple of 10"),
+        ({"train_size": 220, "balanced": True}, "at most 210"),
+        ({"train_size": 100, "balanced": True, "original_split": True}, "drop one"),
+    ],
+)
+def test_impossible_splits(arguments, part):
+    with pytest.raises(UserError) as caught:
+        mnist.mnist_split(data_root=FIXTURES, **arguments)
+    assert_clear(str(caught.value), part)
+
+
+# Fetching
+
+
+class Mirror(BaseHTTPRequestHandler):
+    """A mirror for each way to behave: the first part of the path says which."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 10
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        _, behaviour, file = self.path.split("/")
+        name = file.removesuffix(".gz")
+        self.server.asked.append((behaviour, name))
+        self.close_connection = True
+        getattr(self, behaviour)(GZIPPED[name], self.server.asked.count((behaviour, name)))
+
+    def answer(self, content, status=200, length=None):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content) if length is None else length))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def wait(self):
+        self.server.released.wait(5)
+
+    def right(self, content, times):
+        self.answer(content)
+
+    def right_without_length(self, content, times):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def right_in_chunks(self, content, times):
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for start in range(0, len(content), 1000):
+            chunk = content[start : start + 1000]
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        self.wfile.write(b"0\r\n\r\n")
+
+    def redirected(self, content, times):
+        self.send_response(302)
+        self.send_header("Location", self.path.replace("redirected", "right"))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def unpacked(self, content, times):
+        self.answer(gzip.decompress(content))
+
+    def right_at_the_third_time(self, content, times):
+        if times < 3:
+            self.cut_off(content, times)
+        else:
+            self.answer(content)
+
+    def right_but_no_test_labels(self, content, times):
+        if LABELS in self.path:
+            self.not_found(content, times)
+        else:
+            self.answer(content)
+
+    def cut_off(self, content, times):
+        self.answer(content[: len(content) // 2], length=len(content))
+
+    def cut_off_in_a_chunk(self, content, times):
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"%x\r\n%s" % (len(content), content[: len(content) // 2]))
+
+    def hung_up(self, content, times):
+        pass
+
+    def silent(self, content, times):
+        self.wait()
+
+    def stalled(self, content, times):
+        self.answer(content[:50], length=len(content))
+        self.wfile.flush()
+        self.wait()
+
+    def trickling(self, content, times):
+        """Never silent for long, and not done for a long time."""
+        self.send_response(200)
+        self.end_headers()
+        for _ in range(500):
+            self.wfile.write(b"\x1f")
+            if self.server.released.wait(0.02):
+                return
+
+    def too_long(self, content, times):
+        self.answer(content, length=len(content) + 1000)
+
+    def too_short(self, content, times):
+        self.answer(content, length=len(content) - 20)
+
+    def nonsense_length(self, content, times):
+        self.answer(content[:-9], length="-3 or so")
+
+    def endless(self, content, times):
+        self.send_response(200)
+        self.end_headers()
+        while self.server.endless_bytes < 500_000_000:
+            self.wfile.write(bytes(1 << 16))
+            self.server.endless_bytes += 1 << 16
+
+    def bomb(self, content, times):
+        self.answer(gzip.compress(idx((60_000,), bytes(60_000_000)), 1))
+
+    def not_found(self, content, times):
+        self.answer(b"<html>404</html>", status=404)
+
+    def unavailable(self, content, times):
+        self.answer(b"later", status=503)
+
+    def html(self, content, times):
+        self.answer(HTML)
+
+    def wrong(self, content, times):
+        plain = bytearray(gzip.decompress(content))
+        plain[-1] ^= 1
+        self.answer(gzip.compress(plain))
+
+    def smaller(self, content, times):
+        self.answer(gzip.compress(cut_mnist.cut(gzip.decompress(content), 100)))
+
+    def not_http(self, content, times):
+        self.wfile.write(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
+
+    def in_circles(self, content, times):
+        self.send_response(302)
+        self.send_header("Location", self.path)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def sent_to_a_file(self, content, times):
+        self.send_response(302)
+        self.send_header("Location", "file:///etc/hostname")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+class QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A client that gives up on the server is what some tests are about."""
+
+
+@pytest.fixture
+def server(monkeypatch, cuts_are_official):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = QuietServer(("127.0.0.1", 0), Mirror)
+    server.asked, server.released, server.endless_bytes = [], threading.Event(), 0
+    server.address = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield server
+    server.released.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def load(root, server, *behaviours, timeout=5.0, attempts=2):
+    mirrors = [f"{server.address}/{behaviour}/" for behaviour in behaviours]
+    return mnist.load_mnist(root, mirrors, timeout=timeout, attempts=attempts, pause=0.01)
+
+
+def contents(root: Path) -> dict:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+# "too_long": all bytes arrive and are the right ones; only the promised length is wrong.
+GOOD = ["right", "right_without_length", "right_in_chunks", "redirected", "right_at_the_third_time", "too_long"]
+
+
+@pytest.mark.parametrize("behaviour", GOOD)
+def test_download(behaviour, server, tmp_path):
+    root = tmp_path / "a" / "b"
+    loaded = load(root, server, behaviour, attempts=3)
+    assert all(a.equal(b) for a, b in zip(loaded, mnist.load_mnist(FIXTURES), strict=True))
+    assert contents(root) == {f"{name}.gz": GZIPPED[name] for name in NAMES}
+    server.asked.clear()
+    load(root, server, behaviour)
+    assert server.asked == []
+
+
+def test_a_mirror_or_proxy_that_unpacks(server, tmp_path):
+    load(tmp_path, server, "unpacked")
+    assert contents(tmp_path) == PLAIN
+
+
+def test_only_the_missing_files_are_fetched(server, tmp_path):
+    lay_out(tmp_path, "dotted gz in MNIST/raw")
+    (tmp_path / "MNIST/raw" / f"{LABELS.replace('-idx', '.idx')}.gz").unlink()
+    load(tmp_path, server, "right")
+    assert server.asked == [("right", LABELS)]
+
+
+def test_downloaded_files_have_the_usual_permissions(server, tmp_path):
+    """A shared folder on a cluster: what one user downloads, others can read."""
+    load(tmp_path, server, "right")
+    (tmp_path / "other").touch()
+    assert {path.stat().st_mode for path in tmp_path.iterdir()} == {(tmp_path / "other").stat().st_mode}
+
+
+BAD = {
+    "cut_off": "gzip",
+    "cut_off_in_a_chunk": "IncompleteRead",
+    "hung_up": "closed connection",
+    "silent": "timed out",
+    "stalled": "timed out",
+    "trickling": "slower than",
+    "too_short": "gzip",
+    "nonsense_length": "gzip",
+    "endless": "longer than",
+    "bomb": "more",
+    "not_found": "404",
+    "unavailable": "503",
+    "html": "web page",
+    "wrong": "SHA-256",
+    "smaller": "SHA-256",
+    "not_http": "SSH",
+    "in_circles": "302",
+    "sent_to_a_file": "302",
+}
+
+
+@pytest.mark.parametrize("behaviour", BAD)
+def test_a_bad_mirror_gives_one_message_and_leaves_nothing(behaviour, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist, "MAX_DOWNLOAD", 5_000_000)
+    root = tmp_path / "root"
+    start = time.monotonic()
+    timeout = {"silent": 0.25, "stalled": 0.25, "trickling": 0.5}.get(behaviour, 5.0)
+    with pytest.raises(UserError) as caught:
+        load(root, server, behaviour, timeout=timeout)
+    first = f"{server.address}/{behaviour}/{NAMES[0]}.gz"
+    assert_clear(str(caught.value), *NAMES, first, BAD[behaviour], f"into {root}", "--data_root", "MNIST_ROOT")
+    assert not root.exists()
+    assert time.monotonic() - start < 8  # the trickle takes 10 seconds, twice
+    assert server.endless_bytes < 100_000_000  # twice 5 MB, and what was on its way
+    assert {name for _, name in server.asked} == {NAMES[0]}  # the others are not tried in vain
+    if behaviour != "in_circles":
+        gone = behaviour == "not_found"
+        assert len(server.asked) == (1 if gone else 2), "asked as often as was said, but not again after a 404"
+
+
+@pytest.mark.parametrize("behaviour", ["not_found", "unavailable", "wrong", "html", "cut_off"])
+def test_the_second_mirror_helps(behaviour, server, tmp_path):
+    load(tmp_path, server, behaviour, "right", attempts=1)
+    assert contents(tmp_path) == {f"{name}.gz": GZIPPED[name] for name in NAMES}
+    assert [kind for kind, _ in server.asked] == [behaviour, "right"] * 4
+
+
+def test_the_second_mirror_helps_when_the_first_stalls(server, tmp_path):
+    lay_out(tmp_path, "gz")
+    (tmp_path / f"{LABELS}.gz").unlink()
+    load(tmp_path, server, "stalled", "right", timeout=1.0, attempts=1)
+    assert contents(tmp_path) == {f"{name}.gz": GZIPPED[name] for name in NAMES}
+
+
+def test_what_was_fetched_before_a_failure_is_kept(server, tmp_path):
+    lay_out(tmp_path, "gz")
+    for name in (NAMES[0], NAMES[1]):
+        (tmp_path / f"{name}.gz").unlink()
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, server, "right_but_no_test_labels")
+    assert NAMES[0] not in str(caught.value)
+    assert NAMES[1] in str(caught.value)
+    assert set(contents(tmp_path)) == {f"{name}.gz" for name in NAMES if name != NAMES[1]}
+
+
+def test_nothing_is_on_disk_while_a_download_runs(server, tmp_path, monkeypatch):
+    """So a process that is killed in the middle leaves nothing behind, whatever kills it."""
+    seen = []
+    monkeypatch.setattr(Mirror, "wait", lambda self: seen.append(contents(tmp_path)))
+    with pytest.raises(UserError):
+        load(tmp_path, server, "stalled")
+    assert seen == [{}, {}]
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_nothing_is_left_behind_when_saving_fails(function, error, server, tmp_path, monkeypatch):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(mnist.os, function, fail)
+    with pytest.raises((KeyboardInterrupt, OSError)):
+        load(tmp_path, server, "right")
+    assert contents(tmp_path) == {}
+
+
+def test_interrupted_while_downloading(server, tmp_path, monkeypatch):
+    def interrupt(self, size):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mnist.http.client.HTTPResponse, "read1", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        load(tmp_path, server, "right")
+    assert contents(tmp_path) == {}
+
+
+def test_without_network_the_message_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    mirrors = ("http://127.0.0.1:9/mnist/", "http://127.0.0.1:9/other")  # the discard port: nobody listens
+    monkeypatch.setattr(mnist, "MIRRORS", mirrors)
+    lay_out(tmp_path, "gz")
+    for name in (IMAGES, LABELS):
+        (tmp_path / f"{name}.gz").unlink()
+    with pytest.raises(UserError) as caught:
+        mnist.load_mnist(tmp_path, pause=0.01)
+    assert_clear(
+        str(caught.value), *mirrors, "refused", f"into {tmp_path}", "MNIST_ROOT", f"{IMAGES}.gz", f"{LABELS}.gz"
+    )
+    assert "train-" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "mirror", ["ftp://127.0.0.1:9", "nonsense", "http://[::1", "http://127.0.0.1:port", "http:// x/"]
+)
+def test_a_malformed_address_is_a_user_error(mirror, tmp_path):
+    with pytest.raises(UserError) as caught:
+        mnist.load_mnist(tmp_path, [mirror], timeout=1.0, attempts=1)
+    assert_clear(str(caught.value), mirror)
+
+
+def test_several_may_download_at_once(server, tmp_path):
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(load(tmp_path, server, "right"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4
+    assert contents(tmp_path) == {f"{name}.gz": GZIPPED[name] for name in NAMES}
+
+
+# The files
+
+
+def test_the_official_files_are_the_known_ones():
+    assert {name: count for name, (count, _) in mnist.OFFICIAL.items()} == {
+        "train-images-idx3-ubyte": 60_000,
+        "train-labels-idx1-ubyte": 60_000,
+        "t10k-images-idx3-ubyte": 10_000,
+        "t10k-labels-idx1-ubyte": 10_000,
+    }
+    assert mnist.MAX_DOWNLOAD > 16 + 784 * mnist.MAX_ITEMS == 47_040_016
+
+
+def test_cut_is_reproducible(tmp_path):
+    assert (
+        cut_mnist.main(
+            ["--source", str(FIXTURES), "--output", str(tmp_path), "--num_train", "300", "--num_test", "200"]
+        )
+        == 0
+    )
+    assert {name: gzip.decompress(content) for name, content in contents(tmp_path).items()} == {
+        f"{name}.gz": content for name, content in PLAIN.items()
+    }
+    before = contents(tmp_path)
+    cut_mnist.main(["--source", str(FIXTURES), "--output", str(tmp_path)])
+    assert contents(tmp_path) == before
+    with pytest.raises(SystemExit):
+        cut_mnist.main(["--source", str(FIXTURES), "--output", str(tmp_path), "--num_test", "201"])
+
+
+@pytest.mark.skipif(not FULL, reason="the full MNIST files are not here")
+def test_the_full_files():
+    """Counts; the hashes are checked in reading, since the counts are the official ones."""
+    train_images, train_labels, test_images, test_labels = mnist.load_mnist(FULL[0])
+    assert train_images.shape == (60_000, 28, 28)
+    assert test_images.shape == (10_000, 28, 28)
+    assert train_labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert test_labels.bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    for name, items in zip(
+        ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", IMAGES, LABELS),
+        (train_images, train_labels, test_images, test_labels),
+        strict=True,
+    ):
+        content = idx(tuple(items.shape), items.numpy().tobytes())
+        assert hashlib.sha256(content).hexdigest() == mnist.OFFICIAL[name][1]
+        assert cut_mnist.cut(content, int.from_bytes(PLAIN[name][4:8], "big")) == PLAIN[name]
+    split = mnist.mnist_split(data_root=FULL[0])
+    assert split.train_x.shape == (1000, 784)
+    assert split.test_x.shape == (10_000, 784)
+    assert split.test_x.double().mean() == pytest.approx(0.1325, abs=1e-4)
+    assert (
+        mnist.mnist_split(train_size=1000, balanced=True, data_root=FULL[0]).train_y.bincount().tolist() == [100] * 10
+    )

@@ -1,0 +1,37 @@
+"""Train a dense network on modular arithmetic until it groks."""
+
+import sys
+from dataclasses import dataclass
+
+from configs.load import parse
+from errors import run_script
+from experiment import dense_job, move_aside, run_job
+from tables import read_result, results_table
+
+
+@dataclass(frozen=True)
+class Flags:
+    """This script."""
+
+    config: str = "configs/config.py"
+    """Python module that defines `config`; every flag below overrides a field of it."""
+    rerun: bool = False
+    """Move a run with these settings aside and train again."""
+
+
+def body(argv: list[str] | None) -> None:
+    flags, config = parse(Flags, argv, prog="train.py", description=__doc__)
+    job = dense_job(config)
+    if flags.rerun:
+        move_aside(job)
+    folder = run_job(job)
+    print(results_table({"dense": read_result(folder.path)}, config.mem_threshold, config.gen_threshold))
+    print(f"run folder: {folder.path}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_script(lambda: body(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

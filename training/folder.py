@@ -1,0 +1,85 @@
+"""A run is a folder: who it belongs to, whether it is finished, and that only one process trains it."""
+
+import fcntl
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from errors import UserError
+from training.checkpoints import load_json, save_json
+
+ASIDE = ".old"  # runs/<name>.old1 and so on: what --rerun moved away
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder at ``path`` for the run with ``identity``, the settings that decide what is in it."""
+
+    path: Path
+    identity: dict
+
+    @property
+    def is_finished(self) -> bool:
+        return (self.path / "summary.json").exists()
+
+    def summary(self) -> dict:
+        return load_json(self.path / "summary.json")
+
+    def settings(self) -> dict:
+        return load_json(self.path / "config.json")
+
+    def claim(self, settings: dict) -> None:
+        """Make the folder this run's: write config.json, or check that the one there is this run's. Hold the lock."""
+        config = self.path / "config.json"
+        if config.exists():
+            if load_json(config).get("identity") != self.identity:
+                raise UserError(f"{self.path} holds another run; move it away, or choose another --root")
+        elif any(path.name != "lock" and not path.name.startswith(".config.json.") for path in self.path.iterdir()):
+            raise UserError(f"{self.path} holds something that is no run; move it away, or choose another --root")
+        else:
+            save_json({**settings, "identity": self.identity}, config)
+
+    def move_aside(self) -> Path:
+        """Rename the folder to the next free ``<name>.old<number>``."""
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.name}{ASIDE}{number}")).exists():
+            number += 1
+        self.path.rename(aside)
+        return aside
+
+    @contextmanager
+    def lock(self):
+        """Hold the folder for this process; the kernel frees it when the process ends. Raises UserError if it is held."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise UserError(f"{self.path} is being trained by another process ({holder}); wait for it") from None
+            file.truncate(0)
+            file.write(f"pid {os.getpid()} on {os.uname().nodename}")
+            file.flush()
+            yield
+
+
+def find_run(root: str, name: str, identity: dict) -> RunFolder:
+    """The folder of the run with this identity: ``root/name`` if it is there, else any folder below root that has it.
+
+    Where there is none, gives ``root/name``, in which it is to be made.
+    """
+    expected = Path(root) / name
+    candidates = [expected, *sorted(Path(root).glob("*/"))] if Path(root).is_dir() else []
+    for folder in candidates:
+        config = folder / "config.json"
+        if ASIDE in folder.name or not config.exists():
+            continue
+        try:
+            stored = load_json(config).get("identity")
+        except UserError:
+            continue  # a damaged neighbour is no reason not to train; if it is the very folder, claim() says so
+        if stored == identity:
+            return RunFolder(folder, identity)
+    return RunFolder(expected, identity)

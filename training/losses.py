@@ -1,0 +1,28 @@
+"""The losses, each a value per network: ``(..., n, c) logits, (..., n) int64 labels -> (...)``."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Mean cross-entropy in float64: in float32 the loss of a memorized training set rounds to 0 and its gradient with it."""
+    y = y.expand(logits.shape[:-1])
+    nll = F.cross_entropy(logits.double().flatten(0, -2), y.flatten(), reduction="none")
+    return nll.view(y.shape).mean(-1)
+
+
+def squared_error(logits: Tensor, y: Tensor) -> Tensor:
+    """Mean squared error to the one-hot label over all n c entries, as in Liu et al. (arXiv 2210.01117) for MNIST."""
+    target = torch.zeros_like(logits).scatter_(-1, y.expand(logits.shape[:-1]).unsqueeze(-1), 1.0)
+    return (logits - target).square().mean((-2, -1))
+
+
+def lp_penalty(model: nn.Module, lp: float, lp_alpha: float) -> Tensor:
+    """``lp_alpha * mean over matrices of ||W||_lp``, ``-> (...)``."""
+    norms = [torch.linalg.vector_norm(weight, lp, dim=(-2, -1)) for weight in model.parameters()]
+    return lp_alpha * torch.stack(norms, -1).mean(-1)

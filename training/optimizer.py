@@ -1,0 +1,105 @@
+"""AdamW on one flat vector: one update, one mask and one norm for all weights, for one run or a population of runs."""
+
+import torch
+from torch import Tensor, nn
+
+ALIGNMENT = 16  # floats: every matrix starts at a multiple of 64 bytes, as its own allocation would
+
+
+class AdamW:
+    """AdamW (Loshchilov and Hutter, arXiv 1711.05101) with the weights of ``model`` moved into one flat vector.
+
+    ``lr`` and ``weight_decay`` are numbers for one run, whose step is torch's fused AdamW, or float64 tensors ``(R,)`` for a
+    population whose weights have one leading axis R; then the same update is done by broadcasting.
+
+    ``mask``: ``{name: bool tensor}`` shaped as the weights; pruned weights are 0 after construction and after every step. As
+    AdamW works element by element, the kept weights are the same bit for bit as with the mask in the forward pass.
+
+    Attributes: ``flat (..., N)`` the weights (the model's parameters are views of it), ``exp_avg``, ``exp_avg_sq (..., N)``.
+    """
+
+    def __init__(self, model: nn.Module, lr, weight_decay, betas: tuple[float, float], mask: dict[str, Tensor] | None):
+        self.parameters = dict(model.named_parameters())
+        self.lr, self.weight_decay, self.betas, self.eps = lr, weight_decay, betas, 1e-8
+        self.is_population = isinstance(lr, Tensor)
+        self.flat = self._flatten({name: weight.data for name, weight in self.parameters.items()})
+        for name, view in self.views(self.flat).items():
+            self.parameters[name].data = view
+        self.grad = torch.zeros_like(self.flat)  # autograd adds into it, through the parameters' gradients
+        for name, view in self.views(self.grad).items():
+            self.parameters[name].grad = view
+        self.mask = None
+        if mask is not None:
+            self.mask = self._flatten(mask).to(self.flat)
+            self.flat.mul_(self.mask)
+        if self.is_population:
+            self.step_count = torch.zeros((), dtype=torch.float64, device=self.flat.device)
+            self.exp_avg, self.exp_avg_sq = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
+            self.buffer = torch.empty_like(self.flat)
+        else:
+            leaf = nn.Parameter(self.flat)
+            leaf.grad = self.grad
+            on_gpu = self.flat.is_cuda
+            self.fused = torch.optim.AdamW(
+                [leaf], lr=lr, betas=betas, eps=self.eps, weight_decay=weight_decay, fused=True, capturable=on_gpu
+            )
+            state = self.fused.state[leaf]  # as the first step would make it, so that it can be saved before
+            state["step"] = torch.zeros((), device=self.flat.device if on_gpu else "cpu")
+            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
+            self.step_count, self.exp_avg, self.exp_avg_sq = state["step"], state["exp_avg"], state["exp_avg_sq"]
+
+    def _flatten(self, tensors: dict[str, Tensor]) -> Tensor:
+        pieces = []
+        for name in self.parameters:
+            piece = tensors[name].flatten(-2)
+            pieces.append(nn.functional.pad(piece, (0, -piece.shape[-1] % ALIGNMENT)))
+        return torch.cat(pieces, -1)
+
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        """The matrices in a flat vector, ``(..., N) -> {name: (..., out, in)}``."""
+        found, start = {}, 0
+        for name, weight in self.parameters.items():
+            rows, columns = weight.shape[-2:]
+            found[name] = flat[..., start : start + rows * columns].unflatten(-1, (rows, columns))
+            start += rows * columns + -(rows * columns) % ALIGNMENT
+        return found
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """One update from the gradients that backward added, then the mask; the gradients are set to zero."""
+        if self.is_population:
+            self._step_population()
+        else:
+            self.fused.step()
+        self.grad.zero_()
+        if self.mask is not None:
+            self.flat.mul_(self.mask)
+
+    def _step_population(self) -> None:
+        beta1, beta2 = self.betas
+        self.step_count.add_(1)
+        # m^ / (sqrt(v^) + eps) with both bias corrections moved into the step size and eps.
+        root = (1 - beta2**self.step_count).sqrt()
+        step_size = (self.lr * root / (1 - beta1**self.step_count)).to(self.flat.dtype).unsqueeze(-1)
+        decay = (1 - self.lr * self.weight_decay).to(self.flat.dtype).unsqueeze(-1)
+        self.exp_avg.lerp_(self.grad, 1 - beta1)
+        self.exp_avg_sq.mul_(beta2).addcmul_(self.grad, self.grad, value=1 - beta2)
+        torch.sqrt(self.exp_avg_sq, out=self.buffer).add_(self.eps * root).div_(step_size)
+        self.flat.mul_(decay).addcdiv_(self.exp_avg, self.buffer, value=-1)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """``exp_avg``, ``exp_avg_sq (..., N)`` and ``step``; the weights are the model's."""
+        return {"exp_avg": self.exp_avg, "exp_avg_sq": self.exp_avg_sq, "step": self.step_count}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from a ``state_dict``; the weights are put back with ``load_weights``."""
+        for name, tensor in self.state_dict().items():
+            tensor.copy_(state[name])
+
+    @torch.no_grad()
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """Put weights, ``{name: (..., out, in)}``, into the flat vector, and so into the model."""
+        for name, weight in self.parameters.items():
+            weight.copy_(weights[name])
+        if self.mask is not None:
+            self.flat.mul_(self.mask)

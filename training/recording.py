@@ -1,0 +1,162 @@
+"""A run on its way to disk and to wandb: rows, checkpoints, the state for resuming, the summary."""
+
+import csv
+import io
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from training.checkpoints import load_tensors, save_json, save_tensors, save_text
+from training.metrics import COLUMNS, first_epoch, is_checkpoint, read_metrics
+
+
+class Recorder:
+    """Writes what happens in one run into its folder (design: config.json is there already, summary.json comes last).
+
+    ``thresholds``: train accuracy for t_mem, test accuracy for t_gen. ``facts``: what the summary shall hold besides (counts
+    of weights). ``make_logger(rows)`` gives a wandb logger that knows the rows recorded before; it is called when the run
+    starts, or at its end where ``log_live`` is False.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        thresholds: tuple[float, float],
+        facts: dict,
+        make_logger: Callable,
+        draw: Callable[[Path], Path | None],
+        log_live: bool = True,
+    ):
+        self.folder, self.thresholds, self.facts = Path(folder), thresholds, facts
+        self.make_logger, self.draw = make_logger, draw
+        self.rows: list[list[float]] = []
+        self.status = "running"
+        self.seconds_before, self.since = 0.0, time.perf_counter()
+        self.last_saved: int | None = None
+        self.note = ""
+        self.file = self.logger = None
+        self.log_live = log_live
+
+    def resume(self) -> dict | None:
+        """The saved state of an interrupted run, its rows taken over; None for a run that starts from its init."""
+        path = self.folder / "state.pth"
+        if not path.exists():
+            return None
+        state = load_tensors(path, ("model", "optimizer", "epoch", "rows", "seconds"))
+        self.rows = state["rows"].tolist()
+        self.seconds_before = state["seconds"]
+        self.last_saved = state["epoch"]
+        return state
+
+    def start(self) -> None:
+        """Open metrics.csv, rewritten from the rows that are known, and the logger."""
+        self.since = time.perf_counter()
+        save_text(self._csv(), self.folder / "metrics.csv")
+        self.file = (self.folder / "metrics.csv").open("a", newline="", buffering=1)
+        if self.log_live:
+            self.logger = self.make_logger([self._row(row) for row in self.rows])
+
+    @property
+    def is_running(self) -> bool:
+        return self.status == "running"
+
+    @property
+    def seconds(self) -> float:
+        return self.seconds_before + time.perf_counter() - self.since
+
+    def observe(self, epoch: int, values: list[float], get_state: Callable[[], dict], schedule) -> None:
+        """Record epoch ``epoch``; save if it is a checkpoint or the end; decide whether the run goes on."""
+        if not self.is_running:
+            return
+        is_new = not self.rows or self.rows[-1][0] < epoch
+        if is_new and not all(map(math.isfinite, values)):
+            self._diverge(epoch, "a loss or a norm")
+            return
+        if is_new:
+            self.rows.append([float(epoch), *values])
+            self.file.write(",".join(map(_cell, self.rows[-1])) + "\n")
+            if self.logger is not None:
+                self.logger.log(self._row(self.rows[-1]))
+        if epoch == schedule.num_epochs:
+            self.status = "completed"
+        elif schedule.stopping_thresh is not None and values[1] < schedule.stopping_thresh:
+            self.status = "stopped"
+        if is_checkpoint(epoch, schedule.save_every) or not self.is_running:
+            state = get_state()
+            if not all(bool(weight.isfinite().all()) for weight in state["model"].values()):
+                self._diverge(epoch, "a weight")
+                return
+            checkpoint = {"model": state["model"], "epoch": epoch}
+            if not self.is_running:
+                save_tensors(checkpoint, self.folder / "final.pth")
+            elif epoch != self.last_saved:
+                save_tensors(checkpoint, self.folder / ("init.pth" if epoch == 0 else f"{epoch}.pth"))
+            self.save_state(epoch, state)
+
+    def save_state(self, epoch: int, state: dict) -> None:
+        """What resuming needs, as of ``epoch``."""
+        if epoch == self.last_saved and self.is_running:
+            return
+        rows = torch.tensor(self.rows, dtype=torch.float64).reshape(-1, len(COLUMNS))
+        save_tensors({**state, "epoch": epoch, "rows": rows, "seconds": self.seconds}, self.folder / "state.pth")
+        self.last_saved = epoch
+
+    def _diverge(self, epoch: int, what: str) -> None:
+        self.status = "diverged"
+        self.note = f"{what} is not finite at epoch {epoch}; the last good state is epoch {self.last_saved}"
+        print(f"{self.folder.name} diverged: {self.note}. Lower --lr or --weight_scale.", flush=True)
+
+    def finish(self) -> dict:
+        """Close everything and write summary.json, which says that the run is finished; gives its content."""
+        seconds = self.seconds
+        self.file.close()
+        save_text(self._csv(), self.folder / "metrics.csv")
+        summary = {**self._results(), **self.facts, "seconds": round(seconds, 2)}
+        picture = self.draw(self.folder)
+        if self.logger is None:
+            self.logger = self.make_logger([])
+            for row in self.rows:
+                self.logger.log(self._row(row))
+        if picture is not None:
+            self.logger.log_image("curves", picture)
+        self.logger.finish(summary)
+        save_json(summary, self.folder / "summary.json")
+        return summary
+
+    def abandon(self) -> None:
+        """Close the file and the logger of a run that was interrupted."""
+        if self.file is not None:
+            self.file.close()
+        if self.logger is not None:
+            self.logger.finish({"status": "interrupted"})
+
+    def _results(self) -> dict:
+        results = {"status": self.status, "note": self.note, "epochs": int(self.rows[-1][0]) if self.rows else 0}
+        metrics = read_metrics(self.folder)
+        for name, column, threshold in zip(("t_mem", "t_gen"), ("train_acc", "test_acc"), self.thresholds, strict=True):
+            results[name] = first_epoch(metrics, column, threshold)
+            results[f"{name}_threshold"] = threshold
+        for column in ("train_acc", "test_acc", "test_loss"):
+            values = metrics[column]
+            best = values.min() if column.endswith("loss") else values.max()
+            results[f"final_{column}"] = float(values[-1])
+            results[f"best_{column}"] = float(best)
+        return results
+
+    def _row(self, row: list[float]) -> dict:
+        return {"epoch": int(row[0]), **dict(zip(COLUMNS[1:], row[1:], strict=True))}
+
+    def _csv(self) -> str:
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([_cell(value) for value in row] for row in self.rows)
+        return text.getvalue()
+
+
+def _cell(value: float) -> str:
+    return str(int(value)) if value == int(value) and abs(value) < 2**53 else repr(value)
