@@ -1,0 +1,136 @@
+"""Tables over seeds from the finished runs below a root: every ticket beside its dense run.
+
+    python report.py --root runs
+    python report.py --root runs --gen_thresholds 0.5 0.8 0.85 --kind mnist --csv assets/results/mnist.csv
+
+t_gen is the first recorded epoch with test accuracy at or above a threshold. A run that never gets there is censored,
+"> last epoch", and counts as later than all others in a median.
+"""
+
+import argparse
+import csv
+import math
+import statistics
+import sys
+from pathlib import Path
+
+from errors import UserError, run_script
+from tables import Result, epoch_text, read_result, table
+
+
+def find_pairs(root: Path, kind: str | None) -> list[tuple[Result, Result]]:
+    """Every finished ticket below ``root`` with its dense run, in order of kind, mask and seed."""
+    finished = {
+        path.parent.name: read_result(path.parent)
+        for path in sorted(root.glob("*/summary.json"))
+        if ".old" not in path.parent.name
+    }
+    pairs = []
+    for ticket in finished.values():
+        dense = finished.get(Path(ticket.settings.get("dense_run", "")).name)
+        if dense is not None and kind in (None, ticket.settings["kind"]):
+            pairs.append((dense, ticket))
+    return sorted(pairs, key=lambda pair: (group_of(pair[1]), pair[1].settings["config"]["seed"]))
+
+
+def group_of(ticket: Result) -> str:
+    """A ticket's settings without its seed, as a label."""
+    return ticket.path.name.replace(f"_seed{ticket.settings['config']['seed']}", "", 1)
+
+
+def median_text(epochs: list[int | None], last_epoch: int) -> str:
+    """Median and range of epochs over seeds, the censored ones above all others."""
+    ordered = sorted(math.inf if epoch is None else epoch for epoch in epochs)
+    words = [
+        epoch_text(None if math.isinf(value) else round(value), last_epoch)
+        for value in (
+            statistics.median_high(ordered) if math.isinf(ordered[-1]) else statistics.median(ordered),
+            ordered[0],
+            ordered[-1],
+        )
+    ]
+    return f"{words[0]} ({words[1]} to {words[2]})"
+
+
+def speedup(slow: int | None, fast: int | None, last_epoch: int) -> str:
+    """``t_gen(dense) / t_gen(ticket)`` to two digits, a bound where the dense run is censored."""
+    if not fast:
+        return "none"
+    return f"{'' if slow else '> '}{float(f'{(slow or last_epoch) / fast:.2g}'):g}"
+
+
+def rows_of(pairs: list[tuple[Result, Result]], thresholds: list[float]) -> list[list[str]]:
+    """The table's rows: one for each seed, then one with the median over seeds where there are several."""
+    rows = []
+    for label in dict.fromkeys(group_of(ticket) for _, ticket in pairs):
+        members = [pair for pair in pairs if group_of(pair[1]) == label]
+        reached = {
+            threshold: [[run.reached("test_acc", threshold) for run in pair] for pair in members]
+            for threshold in thresholds
+        }
+        for number, (dense, ticket) in enumerate(members):
+            row = [label, str(ticket.settings["config"]["seed"])]
+            for threshold in thresholds:
+                slow, fast = reached[threshold][number]
+                row += [
+                    epoch_text(slow, dense.last_epoch),
+                    epoch_text(fast, ticket.last_epoch),
+                    speedup(slow, fast, dense.last_epoch),
+                ]
+            row += [f"{run.summary['best_test_acc']:.3f}" for run in (dense, ticket)]
+            row += [
+                f"{ticket.summary['weights_kept']:,}",
+                f"{(dense.summary['seconds'] + ticket.summary['seconds']) / 60:.1f}",
+            ]
+            rows.append(row)
+        if len(members) > 1:
+            row = [label, "median (range)"]
+            for threshold in thresholds:
+                for side in (0, 1):
+                    epochs = [times[side] for times in reached[threshold]]
+                    row.append(median_text(epochs, max(pair[side].last_epoch for pair in members)))
+                row.append("")
+            rows.append([*row, "", "", "", ""])
+    return rows
+
+
+def body(argv: list[str] | None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="report.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--root", type=Path, default=Path("runs"), help="folder that holds the run folders (default: runs)"
+    )
+    parser.add_argument("--kind", help="only runs of this kind: mlp, transformer, mnist")
+    parser.add_argument(
+        "--gen_thresholds", type=float, nargs="+", default=[0.90, 0.95], help="test accuracies (default: 0.9 0.95)"
+    )
+    parser.add_argument("--csv", type=Path, help="also write the table to this file")
+    args = parser.parse_args(argv)
+    pairs = find_pairs(args.root, args.kind)
+    if not pairs:
+        raise UserError(
+            f"there is no finished ticket with its dense run below {args.root}; make one with: python main.py"
+        )
+    head = ["ticket", "seed"]
+    for threshold in args.gen_thresholds:
+        head += [
+            f"dense t_gen (test acc >= {threshold:g})",
+            f"ticket t_gen (>= {threshold:g})",
+            f"speedup (>= {threshold:g})",
+        ]
+    head += ["dense best test acc", "ticket best test acc", "kept", "minutes"]
+    rows = rows_of(pairs, args.gen_thresholds)
+    print(table(head, rows))
+    if args.csv:
+        args.csv.parent.mkdir(parents=True, exist_ok=True)
+        with args.csv.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([head, *rows])
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_script(lambda: body(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
