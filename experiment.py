@@ -1,50 +1,29 @@
 """From a config to data, model, loss and run folder: build, find, prune, train. What every script calls."""
 
-import functools
-import hashlib
 import os
 import platform
-import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from training.wandb_logger import WandbLogger
 
 from configs.base import RunConfig, TicketFields
 from data.mnist import mnist_split
-from data.modular import OPERATIONS, modular_split
+from data.modular import modular_split
 from data.split import Split
 from errors import UserError
-from figures import plot_curves
 from models.mlp import ImageMLP, ModularMLP
 from models.transformer import ModularTransformer
+from provenance import code_hash, git_commit
 from pruning.masks import count_kept, emptied, make_mask
 from pruning.scores import score
 from randomness import generator
 from training.checkpoints import list_checkpoints, load_checkpoint, save_tensors
 from training.folder import RunFolder, find_run
-from training.loop import Schedule, train
 from training.losses import cross_entropy, squared_error
 from training.metrics import first_epoch, read_metrics
-from training.optimizer import AdamW
-from training.progress import Progress
-from training.recording import Recorder
 
-REPOSITORY = Path(__file__).resolve().parent
-# What decides the numbers of a run; a change elsewhere leaves finished runs as good as they were.
-CODE_THAT_TRAINS = (
-    "data/*.py",
-    "models/*.py",
-    "pruning/*.py",
-    "randomness.py",
-    "experiment.py",
-    "training/loop.py",
-    "training/losses.py",
-    "training/metrics.py",
-    "training/optimizer.py",
-)
 LOSSES = {"mlp": cross_entropy, "transformer": cross_entropy, "mnist": squared_error}
 
 
@@ -82,26 +61,6 @@ def choose_device(config: RunConfig) -> torch.device:
 def num_threads(config: RunConfig) -> int:
     """CPU threads. Two is the fastest on two cores (benchmarks/); the matrices are too small for many more."""
     return config.threads or min(2, os.cpu_count() or 1)
-
-
-@functools.cache
-def code_hash() -> str:
-    """SHA-256 over the code that trains."""
-    digest = hashlib.sha256()
-    for path in sorted(path for pattern in CODE_THAT_TRAINS for path in REPOSITORY.glob(pattern)):
-        digest.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
-@functools.cache
-def git_commit() -> str | None:
-    """The commit that is checked out, with ``+`` when files differ from it; None outside a git checkout."""
-    try:
-        run = functools.partial(subprocess.run, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=10)
-        commit = run(["git", "rev-parse", "HEAD"]).stdout.strip()
-        return commit + ("+" if run(["git", "status", "--porcelain", "--untracked-files=no"]).stdout else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 def settings_of(config: RunConfig, **more) -> dict:
@@ -238,99 +197,3 @@ def save_mask(job: Job) -> None:
         job.folder.claim(job.settings)
         rate = job.settings["config"]["pruning_rate"]
         save_tensors({"mask": job.mask, "source": source, "pruning_rate": rate}, job.folder.path / "mask.pth")
-
-
-def run_job(job: Job) -> RunFolder:
-    """Train a job, go on with it where it was interrupted, or say that it is done already."""
-    folder = job.folder
-    if folder.is_finished:
-        changed = folder.settings().get("code") != code_hash()
-        hint = "; the code that trains has changed since: --rerun trains again" if changed else ""
-        print(f"{folder.path} is finished and is reused{hint}")
-        return folder
-    with folder.lock():
-        folder.claim(job.settings)
-        config, device = job.config, choose_device(job.config)
-        torch.set_num_threads(num_threads(config))
-        split = build_split(config)
-        model = build_model(config, split)
-        if config.kind == "mlp" and not config.is_symmetric_input and not OPERATIONS[config.fn_name].symmetric:
-            print(
-                f"note: the MLP adds the embeddings of a and b: on ordered pairs it cannot fit {config.fn_name} fully"
-            )
-        if job.init is not None:
-            model.load_state_dict(load_weights(job.init, model))
-        optimizer = AdamW(model.to(device), config.lr, config.weight_decay, config.betas, job.mask)
-        recorder = make_recorder(job, model)
-        state = recorder.resume()
-        if state is not None:
-            optimizer.load_weights(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            print(f"{folder.path} goes on from epoch {state['epoch']:,}")
-        start = state["epoch"] if state is not None else 0
-        schedule = Schedule(
-            config.num_epochs,
-            config.save_every,
-            config.stopping_thresh,
-            config.lp,
-            config.lp_alpha,
-            getattr(config, "batch_size", None),
-            config.seed,
-        )
-        progress = Progress(f"{job.job_type} {config.kind}", start, config.num_epochs)
-        try:
-            recorder.start()
-            train(
-                model,
-                split.to(device),
-                LOSSES[config.kind],
-                optimizer,
-                [recorder],
-                schedule,
-                start=start,
-                progress=progress,
-            )
-            recorder.finish()
-        except BaseException:
-            recorder.abandon()
-            raise
-        finally:
-            progress.close()
-    return folder
-
-
-def make_recorder(job: Job, model: nn.Module) -> Recorder:
-    """The recorder of a job, with its logger and the counts of its weights."""
-    counts = {name: (weight.numel(), weight.numel()) for name, weight in model.named_parameters()}
-    counts = count_kept(job.mask) if job.mask is not None else counts
-    facts = {
-        "weights": sum(total for _, total in counts.values()),
-        "weights_kept": sum(kept for kept, _ in counts.values()),
-        "kept_per_matrix": counts,
-    }
-    config, settings = job.config, job.settings
-
-    def make_logger(rows: list[dict]) -> WandbLogger:
-        tags = [config.kind, config.subject, job.job_type]
-        return WandbLogger(
-            job.folder.path,
-            project=config.wandb_project,
-            name=job.folder.path.name,
-            group=job.group,
-            job_type=job.job_type,
-            tags=tags,
-            config=settings["config"],
-            resumed_rows=rows,
-        )
-
-    def draw(folder: Path) -> Path | None:
-        path = folder / "curves.png"
-        try:
-            plot_curves(folder, path)
-        except Exception as error:  # a plot never ends a run
-            print(f"could not draw {path}: {error}")
-            return None
-        return path
-
-    thresholds = (config.mem_threshold, config.gen_threshold)
-    return Recorder(job.folder.path, thresholds=thresholds, facts=facts, make_logger=make_logger, draw=draw)

@@ -10,8 +10,9 @@ from typing import Literal
 
 from configs.load import parse
 from errors import run_script
-from experiment import dense_job, move_aside, require_dense, run_job, save_mask, ticket_job
+from experiment import dense_job, move_aside, require_dense, save_mask, ticket_job
 from figures import plot_comparison
+from runner import run_job
 from tables import matrices_table, read_result, results_table, speedup_text
 
 DATASETS = {"modular_addition": "configs/config_pruning.py"}

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from configs.load import parse
 from errors import run_script
-from experiment import move_aside, require_dense, run_job, save_mask, ticket_job
+from experiment import move_aside, require_dense, save_mask, ticket_job
+from runner import run_job
 from tables import matrices_table, read_result, results_table, speedup_text
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from configs.load import parse
 from errors import run_script
-from experiment import dense_job, move_aside, run_job
+from experiment import dense_job, move_aside
+from runner import run_job
 from tables import read_result, results_table
 
 

@@ -20,7 +20,8 @@ from torch import nn
 
 from benchmarks.common import alternate, print_times, repeat
 from configs.base import MLPConfig, TransformerConfig
-from experiment import build_model, build_split, dense_job, run_job
+from experiment import build_model, build_split, dense_job
+from runner import run_job
 
 
 class TextbookMLP(nn.Module):

@@ -71,9 +71,9 @@ class Block(nn.Module):
             self.heads(vocabulary @ weight.mT) for weight in (self.W_Q, self.W_K, self.W_V)
         )  # h p k
         table = queries @ keys.mT / queries.shape[-1] ** 0.5  # h p p
-        n, q, p = asking.shape[-3:]
-        lead = asking.shape[:-3]
-        rows = asking.reshape(*lead, 1, n * q, p) @ table  # h nq p
+        n, q = asking.shape[-3:-1]
+        rows = asking.flatten(-3, -2).unsqueeze(-3) @ table  # h nq p
+        lead = rows.shape[:-3]  # of the weights, where all networks share one input
         seen = index[..., None, :, None, :].expand(*lead, self.num_heads, n, q, -1)  # h n q t
         scores = rows.unflatten(-2, (n, q)).gather(-1, seen)  # h n q t
         pattern = self.pattern(scores)

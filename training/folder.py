@@ -12,6 +12,10 @@ from training.checkpoints import load_json, save_json
 ASIDE = ".old"  # runs/<name>.old1 and so on: what --rerun moved away
 
 
+class Busy(UserError):
+    """Another process holds the folder."""
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The folder at ``path`` for the run with ``identity``, the settings that decide what is in it."""
@@ -58,7 +62,7 @@ class RunFolder:
             except BlockingIOError:
                 file.seek(0)
                 holder = file.read().strip() or "unknown"
-                raise UserError(f"{self.path} is being trained by another process ({holder}); wait for it") from None
+                raise Busy(f"{self.path} is being trained by another process ({holder}); wait for it") from None
             file.truncate(0)
             file.write(f"pid {os.getpid()} on {os.uname().nodename}")
             file.flush()

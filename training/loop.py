@@ -1,6 +1,7 @@
 """The loop, once: it measures and saves, then it steps. It trains one network, or a population along one leading axis."""
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -53,13 +54,26 @@ def train(
     *,
     start: int = 0,
     progress=None,
-) -> None:
-    """Train from epoch ``start``, full batch, one update an epoch; one recorder for each network.
+) -> int:
+    """Train from epoch ``start``; one recorder for each network. Epoch e is the weights after exactly e updates.
 
-    Epoch e is the weights after exactly e updates. Raises Interrupted, with the state saved, when a signal asks to stop.
+    Gives the epoch at which it ended: all have finished, or half of a population has and the rest is worth a smaller stack.
+    Raises Interrupted, with the state saved, when a signal asks to stop.
     """
     train_set = model.encode(split.train_x), split.train_y
     test_set = model.encode(split.test_x), split.test_y
+    is_full_batch = schedule.batch_size is None or schedule.batch_size >= split.train_y.shape[-1]
+
+    def step(x: Tensor, y: Tensor) -> None:
+        objective = loss(model(x), y)
+        if schedule.lp_alpha:
+            objective = objective + lp_penalty(model, schedule.lp, schedule.lp_alpha)
+        objective.sum().backward()
+        optimizer.step()
+
+    full_step = functools.partial(step, *train_set)
+    if is_full_batch and optimizer.flat.is_cuda:
+        full_step = capture(full_step, optimizer)
     with catch_signals() as signals:
         for epoch in range(start, schedule.num_epochs + 1):
             last = epoch == schedule.num_epochs
@@ -77,27 +91,42 @@ def train(
                     f"stopped at epoch {epoch}, saved; run the same command again to go on",
                     exit_status(signals.received),
                 )
-            if not any(recorder.is_running for recorder in recorders):
+            if 2 * sum(recorder.is_running for recorder in recorders) <= len(recorders):
                 break
-            for x, y in batches(model, split, schedule, epoch, train_set):
-                objective = loss(model(x), y)
-                if schedule.lp_alpha:
-                    objective = objective + lp_penalty(model, schedule.lp, schedule.lp_alpha)
-                objective.sum().backward()
-                optimizer.step()
+            if is_full_batch:
+                full_step()
+                continue
+            for x, y in batches(split, schedule, epoch):
+                step(model.encode(x), y)
+    return epoch
 
 
-def batches(model: nn.Module, split: Split, schedule: Schedule, epoch: int, full: tuple) -> Iterable[tuple]:
-    """The batches of an epoch: the whole training set, ``full``, or parts of it along the axis of examples."""
-    num_train = split.train_y.shape[-1]
-    if schedule.batch_size is None or schedule.batch_size >= num_train:
-        return [full]
-    order = torch.randperm(num_train, generator=generator(schedule.seed, f"batches of epoch {epoch}"))
+def capture(step: Callable[[], None], optimizer: AdamW) -> Callable[[], None]:
+    """``step`` as a CUDA graph: one launch an epoch instead of some fifty, of which each costs more than its work.
+
+    The steps that warm up and record the graph are undone.
+    """
+    tensors = (optimizer.flat, *optimizer.state_dict().values())
+    before = [tensor.clone() for tensor in tensors]
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    for tensor, value in zip(tensors, before, strict=True):
+        tensor.detach().copy_(value)
+    return graph.replay
+
+
+def batches(split: Split, schedule: Schedule, epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
+    """An epoch's batches of one network's training set, in the order that the seed gives."""
+    order = torch.randperm(len(split.train_y), generator=generator(schedule.seed, f"batches of epoch {epoch}"))
     parts = order.to(split.train_y.device).split(schedule.batch_size)
-    axis = split.train_y.dim() - 1
-    return (
-        (model.encode(split.train_x.index_select(axis, part)), split.train_y.index_select(axis, part)) for part in parts
-    )
+    return ((split.train_x[part], split.train_y[part]) for part in parts)
 
 
 def member_state(model: nn.Module, optimizer: AdamW, member: int) -> dict:

@@ -28,9 +28,10 @@ def is_checkpoint(epoch: int, save_every: int) -> bool:
 
 def evaluate(logits: Tensor, y: Tensor, loss: Tensor) -> Tensor:
     """Loss, accuracy and mean softmax probability of the right class, ``(..., n, c), (..., n), (...) -> (..., 3)``."""
+    y = y.expand(logits.shape[:-1])
     accuracy = (logits.argmax(-1) == y).double().mean(-1)
     right = logits.double().softmax(-1).gather(-1, y.unsqueeze(-1)).squeeze(-1)
-    return torch.stack([loss.double(), accuracy.expand_as(loss), right.mean(-1)], -1)
+    return torch.stack([loss.double(), accuracy, right.mean(-1)], -1)
 
 
 def norms(flat: Tensor) -> Tensor:

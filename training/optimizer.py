@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from pruning.masks import check_mask
+
 ALIGNMENT = 16  # floats: every matrix starts at a multiple of 64 bytes, as its own allocation would
 
 
@@ -25,11 +27,11 @@ class AdamW:
         self.flat = self._flatten({name: weight.data for name, weight in self.parameters.items()})
         for name, view in self.views(self.flat).items():
             self.parameters[name].data = view
-        self.grad = torch.zeros_like(self.flat)  # autograd adds into it, through the parameters' gradients
-        for name, view in self.views(self.grad).items():
-            self.parameters[name].grad = view
+        self.grad = torch.zeros_like(self.flat)
+        self.grad_views = self.views(self.grad)
         self.mask = None
         if mask is not None:
+            check_mask(mask, self.parameters)
             self.mask = self._flatten(mask).to(self.flat)
             self.flat.mul_(self.mask)
         if self.is_population:
@@ -66,12 +68,14 @@ class AdamW:
 
     @torch.no_grad()
     def step(self) -> None:
-        """One update from the gradients that backward added, then the mask; the gradients are set to zero."""
+        """One update from the gradients that backward left at the parameters, which are dropped; then the mask."""
+        for name, weight in self.parameters.items():
+            self.grad_views[name].copy_(weight.grad)
+            weight.grad = None
         if self.is_population:
             self._step_population()
         else:
             self.fused.step()
-        self.grad.zero_()
         if self.mask is not None:
             self.flat.mul_(self.mask)
 

@@ -35,6 +35,7 @@ class Recorder:
         self.make_logger, self.draw = make_logger, draw
         self.rows: list[list[float]] = []
         self.status = "running"
+        self.is_finished = False
         self.seconds_before, self.since = 0.0, time.perf_counter()
         self.last_saved: int | None = None
         self.note = ""
@@ -114,6 +115,9 @@ class Recorder:
         """Close everything and write summary.json, which says that the run is finished; gives its content."""
         seconds = self.seconds
         self.file.close()
+        if self.status == "diverged" and self.last_saved is not None:
+            good = load_tensors(self.folder / "state.pth", ("model", "epoch"))
+            save_tensors({"model": good["model"], "epoch": good["epoch"]}, self.folder / "final.pth")
         save_text(self._csv(), self.folder / "metrics.csv")
         summary = {**self._results(), **self.facts, "seconds": round(seconds, 2)}
         picture = self.draw(self.folder)
@@ -124,14 +128,15 @@ class Recorder:
         if picture is not None:
             self.logger.log_image("curves", picture)
         self.logger.finish(summary)
+        self.is_finished = True
         save_json(summary, self.folder / "summary.json")
         return summary
 
-    def abandon(self) -> None:
-        """Close the file and the logger of a run that was interrupted."""
+    def close(self) -> None:
+        """Close the file and the logger of a run that ends before its time; nothing after ``finish``."""
         if self.file is not None:
             self.file.close()
-        if self.logger is not None:
+        if self.logger is not None and not self.is_finished:
             self.logger.finish({"status": "interrupted"})
 
     def _results(self) -> dict:
@@ -142,9 +147,9 @@ class Recorder:
             results[f"{name}_threshold"] = threshold
         for column in ("train_acc", "test_acc", "test_loss"):
             values = metrics[column]
-            best = values.min() if column.endswith("loss") else values.max()
-            results[f"final_{column}"] = float(values[-1])
-            results[f"best_{column}"] = float(best)
+            results[f"final_{column}"] = float(values[-1]) if len(values) else None
+            best = min if column.endswith("loss") else max
+            results[f"best_{column}"] = float(best(values)) if len(values) else None
         return results
 
     def _row(self, row: list[float]) -> dict:

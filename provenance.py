@@ -1,0 +1,40 @@
+"""Where numbers come from: the code, the commit."""
+
+import functools
+import hashlib
+import subprocess
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent
+# What decides the numbers of a run; a change elsewhere leaves finished runs as good as they were.
+CODE_THAT_TRAINS = (
+    "data/*.py",
+    "models/*.py",
+    "pruning/*.py",
+    "randomness.py",
+    "experiment.py",
+    "training/loop.py",
+    "training/losses.py",
+    "training/metrics.py",
+    "training/optimizer.py",
+)
+
+
+@functools.cache
+def code_hash() -> str:
+    """SHA-256 over the code that trains."""
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in CODE_THAT_TRAINS for path in REPOSITORY.glob(pattern)):
+        digest.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def git_commit() -> str | None:
+    """The commit that is checked out, with ``+`` when files differ from it; None outside a git checkout."""
+    try:
+        run = functools.partial(subprocess.run, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=10)
+        commit = run(["git", "rev-parse", "HEAD"]).stdout.strip()
+        return commit + ("+" if run(["git", "status", "--porcelain", "--untracked-files=no"]).stdout else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

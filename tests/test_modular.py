@@ -1,0 +1,199 @@
+"""The modular split against its published procedure, and every operation against whole numbers in plain Python."""
+
+import random
+from dataclasses import fields
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.modular import OPERATIONS, modular_split, num_classes
+from errors import UserError
+
+PRIMES = (2, 3, 5, 7, 11, 13)
+FORMULAS = {
+    "add": lambda a, b: a + b,
+    "subtract": lambda a, b: a - b,
+    "multiply": lambda a, b: a * b,
+    "x2y2": lambda a, b: a * a + b * b,
+    "x2xyy2": lambda a, b: a * a + a * b + b * b,
+    "x2xyy2x": lambda a, b: a * a + a * b + b * b + a,
+    "x3xy": lambda a, b: a * a * a + a * b,
+    "x3xy2y": lambda a, b: a * a * a + a * b * b + b,
+}
+
+
+def slow_split(p, frac_train, is_symmetric_input, seed, without=()):
+    """The published procedure, written down once more: the pairs of both sets."""
+    pairs = []
+    for a in range(p):
+        for b in range(p):
+            if (b >= a or not is_symmetric_input) and (a, b) not in without:
+                pairs.append((a, b))
+    random.Random(seed).shuffle(pairs)
+    return pairs[: int(frac_train * len(pairs))], pairs[int(frac_train * len(pairs)) :]
+
+
+def pairs_of(x):
+    return [tuple(pair) for pair in x.tolist()]
+
+
+def table_of(split):
+    """``{(a, b): label}`` of both sets."""
+    pairs = pairs_of(split.train_x) + pairs_of(split.test_x)
+    return dict(zip(pairs, split.train_y.tolist() + split.test_y.tolist(), strict=True))
+
+
+def table(fn_name, p, seed=0):
+    """``{(a, b): label}`` of all ordered pairs."""
+    return table_of(modular_split(p, fn_name, 0.5, False, seed))
+
+
+def tensors_of(split):
+    return [getattr(split, field.name) for field in fields(split) if field.name != "num_classes"]
+
+
+def same(one, other):
+    return all(torch.equal(a, b) for a, b in zip(tensors_of(one), tensors_of(other), strict=True))
+
+
+def test_the_literal_split_for_p_5_and_seed_0():
+    split = modular_split(5, "add", 0.4, True, 0)
+    assert split.train_x.tolist() == [[0, 1], [2, 3], [2, 2], [1, 1], [2, 4], [0, 2]]
+    assert split.train_y.tolist() == [1, 0, 4, 2, 1, 2]
+    assert split.test_x.tolist() == [[0, 3], [1, 3], [1, 4], [0, 4], [0, 0], [4, 4], [3, 3], [1, 2], [3, 4]]
+    assert split.test_y.tolist() == [3, 4, 0, 4, 0, 3, 1, 3, 2]
+    ordered = modular_split(5, "subtract", 0.2, False, 0)
+    assert ordered.train_x.tolist() == [[2, 4], [0, 0], [4, 3], [3, 3], [1, 1]]
+    assert ordered.train_y.tolist() == [3, 0, 1, 0, 0]
+    assert ordered.test_x.tolist()[:4] == [[1, 0], [1, 2], [2, 0], [4, 2]]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    p=st.sampled_from((5, 7, 11, 13)),
+    fn_name=st.sampled_from(tuple(OPERATIONS)),
+    frac_train=st.floats(0.1, 0.9),
+    is_symmetric_input=st.booleans(),
+    seed=st.integers(0, 10_000),
+)
+def test_the_split_is_the_published_one_and_a_partition(p, fn_name, frac_train, is_symmetric_input, seed):
+    split = modular_split(p, fn_name, frac_train, is_symmetric_input, seed)
+    without = [(a, 0) for a in range(p)] if fn_name == "divide" else []
+    train, test = slow_split(p, frac_train, is_symmetric_input, seed, without)
+    assert pairs_of(split.train_x) == train
+    assert pairs_of(split.test_x) == test
+    allowed = {(a, b) for a in range(p) for b in range(p) if a <= b or not is_symmetric_input} - set(without)
+    assert not set(train) & set(test)
+    assert len(train) + len(test) == len(allowed)
+    assert set(pairs_of(split.train_x)) | set(pairs_of(split.test_x)) == allowed
+    assert {tensor.dtype for tensor in tensors_of(split)} == {torch.int64}
+    assert split.train_y.shape == split.train_x.shape[:1]
+    assert split.test_y.shape == split.test_x.shape[:1]
+
+
+def test_the_paper_s_setting_has_2278_pairs_and_911_train():
+    split = modular_split(67, "add", 0.4, True, 42)
+    assert (len(split.train_y), len(split.train_y) + len(split.test_y)) == (911, 2278)
+    assert split.num_classes == 67
+    ordered = modular_split(67, "add", 0.4, False, 42)
+    assert (len(ordered.train_y), len(ordered.train_y) + len(ordered.test_y)) == (1795, 4489)
+
+
+def test_one_seed_gives_one_split_and_another_seed_another():
+    first = modular_split(11, "add", 0.4, True, 3)
+    random.seed(99)
+    torch.manual_seed(99)
+    assert same(first, modular_split(11, "add", 0.4, True, 3))
+    assert not torch.equal(first.train_x, modular_split(11, "add", 0.4, True, 4).train_x)
+
+
+def test_splitting_leaves_the_global_generators_alone():
+    random.seed(1)
+    before, torch_before = random.getstate(), torch.get_rng_state()
+    modular_split(7, "rand", 0.5, True, 0)
+    assert random.getstate() == before
+    assert torch.equal(torch.get_rng_state(), torch_before)
+
+
+@pytest.mark.parametrize("fn_name", FORMULAS)
+def test_polynomials_are_those_of_whole_numbers(fn_name):
+    for p in (*PRIMES, 4, 9, 12):
+        assert table(fn_name, p) == {(a, b): FORMULAS[fn_name](a, b) % p for a in range(p) for b in range(p)}
+        assert num_classes(fn_name, p) == p
+
+
+def test_division_multiplied_back_gives_the_dividend():
+    for p in PRIMES:
+        labels = table("divide", p)
+        assert set(labels) == {(a, b) for a in range(p) for b in range(1, p)}
+        for (a, b), quotient in labels.items():
+            assert 0 <= quotient < p
+            assert quotient * b % p == a
+
+
+def test_symmetric_division_leaves_out_only_zero_by_zero():
+    split = modular_split(7, "divide", 0.5, True, 0)
+    assert len(table_of(split)) == 28 - 1
+    assert (0, 0) not in table_of(split)
+
+
+def test_only_add_is_the_sum_itself_in_2p_classes():
+    split = modular_split(7, "only_add", 0.5, False, 0)
+    assert table_of(split) == {(a, b): a + b for a in range(7) for b in range(7)}
+    assert split.num_classes == num_classes("only_add", 7) == 14
+
+
+def test_there_is_a_check_for_every_operation():
+    assert set(OPERATIONS) == {*FORMULAS, "divide", "only_add", "rand"}
+
+
+@pytest.mark.parametrize("fn_name", OPERATIONS)
+def test_symmetric_says_whether_the_order_of_a_and_b_matters(fn_name):
+    tables = [table(fn_name, p) for p in PRIMES]
+    swaps = all(labels[b, a] == label for labels in tables for (a, b), label in labels.items() if (b, a) in labels)
+    assert OPERATIONS[fn_name].symmetric == swaps
+
+
+def test_random_labels_are_the_same_again_and_others_for_another_seed():
+    labels = table("rand", 11, seed=5)
+    torch.manual_seed(0)
+    assert table("rand", 11, seed=5) == labels
+    assert table_of(modular_split(11, "rand", 0.9, False, 5)) == labels, "the fraction does not change the function"
+    other = table("rand", 11, seed=6)
+    assert sum(other[pair] != label for pair, label in labels.items()) > 80
+    assert set(labels.values()) == set(range(11))
+    assert num_classes("rand", 11) == 11
+
+
+@pytest.mark.parametrize("p", [4, 6, 8, 9, 15, 25, 49])
+def test_division_needs_a_prime(p):
+    with pytest.raises(UserError, match=f"divide.*prime.*{p}"):
+        modular_split(p, "divide", 0.5, False, 0)
+    modular_split(p, "multiply", 0.5, False, 0)
+
+
+def test_an_unknown_operation_names_the_known_ones():
+    with pytest.raises(UserError) as caught:
+        modular_split(7, "power", 0.5, True, 0)
+    for name in ("power", *OPERATIONS):
+        assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(("frac_train", "empty"), [(0.0, "training"), (0.3, "training"), (1.0, "test")])
+def test_a_fraction_that_leaves_a_set_empty_is_refused(frac_train, empty):
+    with pytest.raises(UserError, match=f"{empty} set of 3 pairs"):
+        modular_split(2, "add", frac_train, True, 0)
+
+
+def test_a_fraction_that_leaves_one_pair_on_a_side_is_not():
+    assert len(modular_split(2, "add", 0.34, True, 0).train_y) == 1
+    assert len(modular_split(2, "add", 0.99, True, 0).test_y) == 1
+
+
+def test_moving_a_split_moves_all_of_it():
+    split = modular_split(7, "only_add", 0.5, True, 0)
+    assert same(split.to("cpu"), split)
+    assert split.to("cpu").num_classes == 14
+    assert all(tensor.is_meta for tensor in tensors_of(split.to("meta")))

@@ -1,0 +1,283 @@
+"""GIFs and figures from small run folders made here."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio.v3 as iio
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import figures
+import gif
+import visualize
+from analysis.fourier import effective_input, effective_output
+from errors import UserError
+from training.checkpoints import save_tensors
+from training.metrics import COLUMNS
+
+
+def make_weights(kind: str, d_model: int, p: int, purity: float, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Neuron i is a cosine of frequency d_model - i (mod f), as far as ``purity`` goes, and noise."""
+    rng = np.random.default_rng(seed)
+    frequency = (d_model - np.arange(d_model) - 1) % (p // 2) + 1
+    cosines = np.cos(2 * np.pi * frequency[:, None] * np.arange(p) / p + rng.uniform(0, 6, (d_model, 1)))
+    matrix = purity * cosines + (1 - purity) * 0.1 * rng.normal(size=(d_model, p))
+    W = torch.tensor(matrix, dtype=torch.float32)
+    if kind == "transformer":
+        return {"W_E": W, "blocks.0.W_Q": torch.ones(2, 2), "W_U": 0.5 * W}
+    eye = torch.eye(d_model + 2, d_model)  # d_emb = d_model + 2
+    return {"W_E": eye @ W, "W_inproj": eye.T.clone(), "W_outproj": eye, "W_U": 0.5 * eye @ W}
+
+
+def make_run(folder: Path, kind="mlp", d_model=5, p=7, epochs=(0, 100, 300), t_gen=200, seed=0) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"kind": kind, "config": {"p": p}}))
+    for epoch in epochs:
+        name = "init" if epoch == 0 else "final" if epoch == epochs[-1] else str(epoch)
+        weights = make_weights(kind, d_model, p, float(epoch >= t_gen), seed)
+        save_tensors({"model": weights, "epoch": epoch}, folder / f"{name}.pth")
+    rows = []
+    for epoch in sorted({*epochs, *range(0, epochs[-1], 10)}):
+        solved = float(epoch >= t_gen)
+        rows.append(f"{epoch},{1e-3 + 4 * (epoch < 20)},{4 - 3.9 * solved},1.0,{solved},0.9,{solved},50,7")
+    (folder / "metrics.csv").write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
+    return folder
+
+
+def flags(output, dense, ticket=None, grok=None, **more) -> list[str]:
+    given = {"grok_weight_path": grok or dense / "final.pth", "weight_folder": dense, "output_folder": output, **more}
+    given |= {"ticket_folder": ticket} if ticket else {}
+    return [part for name, value in given.items() for part in (f"--{name}", str(value))]
+
+
+def style() -> dict:
+    return {key: matplotlib.rcParams[key] for key in matplotlib.rcParams if key != "backend"}
+
+
+@pytest.fixture(scope="module")
+def mlp(tmp_path_factory):
+    """A dense run, a ticket saved at other epochs, and what visualize.py makes of them."""
+    root = tmp_path_factory.mktemp("mlp")
+    dense = make_run(root / "dense", epochs=(0, 100, 300))
+    ticket = make_run(root / "ticket", epochs=(0, 50, 100), t_gen=50)
+    before = style()
+    status = visualize.main(flags(root / "out" / "deep", dense, ticket))
+    assert style() == before, "no global style may be set"
+    return status, root / "out" / "deep", dense, ticket
+
+
+def test_it_writes_gifs_their_last_frames_and_the_entropy(mlp):
+    status, output, _, _ = mlp
+    assert status == 0
+    names = ["input_weights", "input_spectra", "output_weights", "output_spectra"]
+    expected = {f"{name}.{end}" for name in names for end in ("gif", "png")} | {"entropy.png"}
+    assert {path.name for path in output.iterdir()} == expected
+    for name in names:
+        frames = iio.imread(output / f"{name}.gif")
+        assert len(frames) == 4  # epochs 0, 50, 100, 300
+        assert (output / f"{name}.gif").stat().st_size < 1e6
+        last = iio.imread(output / f"{name}.png")
+        assert np.abs(frames[-1].astype(int) - last).max() <= 255 / (gif.NUM_SHADES - 1)
+
+
+def test_the_last_frame_is_held_and_the_gif_loops(mlp):
+    with Image.open(mlp[1] / "input_weights.gif") as image:
+        assert image.info["loop"] == 0
+        durations = []
+        for frame in range(image.n_frames):
+            image.seek(frame)
+            durations.append(image.info["duration"])
+    assert durations == [400, 400, 400, 3000]
+
+
+def test_a_transformer_alone_with_more_neurons_than_panels(tmp_path, capsys):
+    dense = make_run(tmp_path / "dense", "transformer", d_model=9, p=11, epochs=(0, 100))
+    assert visualize.main(flags(tmp_path / "out", dense, num_neurons=4)) == 0
+    assert len(iio.imread(tmp_path / "out" / "output_spectra.gif")) == 2
+    assert "input_weights.gif (2 frames" in capsys.readouterr().out
+
+
+def runs_and_grok(dense: Path, ticket: Path):
+    runs = [visualize.read_run("dense", dense), visualize.read_run("ticket", ticket)]
+    return runs, figures.matrices_of(dense / "final.pth", [effective_input, effective_output])
+
+
+def test_frames_are_the_union_of_epochs_and_each_side_tells_its_own():
+    assert gif.shown_epochs([[0, 100, 300], [0, 50, 100]]) == [(0, 0), (0, 50), (100, 100), (300, 100)]
+    assert gif.shown_epochs([[0, 10], [5]]) == [(0, None), (0, 5), (10, 5)]
+    assert gif.shown_epochs([[0, 10]]) == [(0,), (10,)]
+    side = gif.Side("ticket", {}, {2000: 0.98765})
+    assert side.caption(2000) == "ticket, epoch 2,000, test accuracy 0.988"
+    assert side.caption(7) == "ticket, epoch 7"
+    assert side.caption(None) == "ticket: no checkpoint yet"
+
+
+def test_the_grokked_weights_choose_and_order_the_neurons_of_both_sides(mlp):
+    _, _, dense, ticket = mlp
+    runs, grok = runs_and_grok(dense, ticket)
+    for view in visualize.VIEWS["mlp"]:
+        movie = visualize.make_movie(view, runs, grok[view.matrix], "dense/final.pth", 48)
+        # p = 7: neurons 0 ... 4 have the frequencies 2, 1, 3, 2, 1, all pure, so that the strengths decide by rounding.
+        assert [label.split(" ", 1)[1] for label in movie.labels] == ["k = 1", "k = 1", "k = 2", "k = 2", "k = 3"]
+        order = [int(label.split(":")[0]) for label in movie.labels]
+        assert sorted(order) == [0, 1, 2, 3, 4]
+        for side, run in zip(movie.sides, runs, strict=True):
+            assert list(side.values) == list(run.matrices[view.matrix])
+            for epoch, matrix in run.matrices[view.matrix].items():
+                np.testing.assert_array_equal(side.values[epoch], view.values(matrix)[order])
+        assert "dense/final.pth" in movie.note[0]
+        assert "all 5 neurons" in movie.note[0]
+
+    weights = np.stack([np.cos(2 * np.pi * k * np.arange(11) / 11) for k in (5, 4, 3, 2, 1, 1, 1)])
+    assert visualize.choose_neurons(weights, 3)[[0, -1]].tolist() == [visualize.choose_neurons(weights, 48)[0], 0]
+
+
+def test_all_frequencies_are_shown(mlp):
+    _, _, dense, ticket = mlp
+    runs, grok = runs_and_grok(dense, ticket)
+    view = next(view for view in visualize.VIEWS["mlp"] if view.name == "input_spectra")
+    movie = visualize.make_movie(view, runs, grok[view.matrix], "final.pth", 48)
+    assert movie.x_ends == (1, 3)
+    assert movie.y_ends == (0, 1)
+    assert movie.sides[0].values[300].shape == (5, 3)
+    np.testing.assert_array_equal(movie.backdrop, np.eye(3)[[0, 0, 1, 1, 2]])
+
+
+def movie_of(draw: str, *sides: dict[int, list[list[float]]]) -> gif.Movie:
+    sides = [
+        gif.Side(f"side {i}", {e: np.array(v, float) for e, v in side.items()}, {}) for i, side in enumerate(sides)
+    ]
+    ends, _ = gif.symmetric_ends([value for side in sides for value in side.values.values()])
+    return gif.Movie("title", ["a note"], draw, sides, ["0: k = 1", "1: k = 2"], (0, 2), ends)
+
+
+@pytest.mark.parametrize("draw", list(gif.DRAW))
+def test_axes_are_the_same_in_all_frames_and_on_both_sides(draw):
+    same, other = [1.0, -1.0, 1.0], [2.0, 2.0, 2.0]
+    movie = movie_of(draw, {0: [same, other], 9: [same, [-20.0, 0.0, 20.0]]}, {0: [same, other], 5: [same, [0.1] * 3]})
+    frames = list(gif.render(movie))
+    assert [frame.shape for frame in frames] == [(720, 1040, 3)] * 3
+    first_panels = [np.s_[80:640, 60:285], np.s_[80:640, 575:800]]  # of either side
+    for panel in first_panels:
+        for frame in frames[1:]:
+            np.testing.assert_array_equal(frame[panel], frames[0][panel])
+            assert (frame != frames[0]).any()
+    inked = [(frames[0][panel] != 255).any(axis=(1, 2)) for panel in first_panels]
+    np.testing.assert_array_equal(*inked)
+
+
+def test_a_side_without_a_checkpoint_yet_is_empty():
+    frames = list(gif.render(movie_of("bars", {0: [[1, 2, 3], [1, 2, 3]]}, {4: [[1, 2, 3], [1, 2, 3]]})))
+    ink = [(frame[100:640, 560:] == [0xD5, 0x5E, 0x00]).all(-1).sum() for frame in frames]
+    assert ink[0] == 0
+    assert ink[1] > 100
+
+
+def test_few_far_values_do_not_flatten_the_others_and_that_is_said():
+    values = [np.full((40, 50), 0.5), np.full((40, 50), -1.0)]
+    assert gif.symmetric_ends(values) == ((-1.0, 1.0), "")
+    values[0][3, 3] = 30.0
+    ends, said = gif.symmetric_ends(values)
+    assert ends == (-1.0, 1.0)
+    assert said == "; 1 of 4,000 values lie outside, up to ±30, and are drawn on the edge"
+    assert gif.symmetric_ends([np.zeros((2, 3))]) == ((-1.0, 1.0), "")
+
+
+def test_a_gif_of_20_frames_of_noise_is_small(tmp_path):
+    rng = np.random.default_rng(0)
+    sides = [gif.Side("noise", {epoch: rng.normal(size=(48, 67)) for epoch in range(20)}, {}) for _ in range(2)]
+    movie = gif.Movie("worst case", ["note"], "curves", sides, [str(n) for n in range(48)], (0, 66), (-4, 4))
+    gif.save_gif(list(gif.render(movie)), tmp_path / "noise.gif")
+    assert (tmp_path / "noise.gif").stat().st_size < 3e6
+    assert len(iio.imread(tmp_path / "noise.gif")) == 20
+
+
+def test_curves_and_comparison_are_drawn(mlp, tmp_path):
+    _, _, dense, ticket = mlp
+    figures.plot_curves(dense, tmp_path / "curves.png")
+    figures.plot_comparison({"dense": dense, "ticket": ticket}, tmp_path / "comparison.png")
+    figures.plot_entropy(dense, None, tmp_path / "entropy.png")
+    for name in ("curves", "comparison", "entropy"):
+        picture = iio.imread(tmp_path / f"{name}.png")
+        assert min(picture.shape[:2]) > 400
+        assert (picture[..., :3] == [0x00, 0x72, 0xB2]).all(-1).sum() > 100
+
+
+def test_comparison_tells_t_gen_and_censors_a_run_that_never_gets_there(mlp, tmp_path):
+    _, _, dense, ticket = mlp
+    never = make_run(tmp_path / "never", epochs=(0, 1200), t_gen=5000)
+    figures.plot_comparison({"dense": dense, "ticket": ticket, "never": never}, tmp_path / "c.svg", 0.9)
+    written = (tmp_path / "c.svg").read_text()
+    for text in ("dense, test: t_gen 200", "ticket, test: t_gen 50", "never, test: t_gen &gt; 1,200", "at least 0.9"):
+        assert text in written, text
+
+
+def one_line_error(capsys, arguments: list[str]) -> str:
+    assert visualize.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_wrong_runs_and_files_are_told_in_one_line(mlp, tmp_path, capsys):
+    _, _, dense, ticket = mlp
+    out = tmp_path / "out"
+    transformer = make_run(tmp_path / "transformer", "transformer")
+    larger = make_run(tmp_path / "larger", p=11)
+    foreign = make_run(tmp_path / "foreign", "diffusion")
+    no_checkpoints = make_run(tmp_path / "no_checkpoints")
+    mixed = make_run(tmp_path / "mixed")
+    unrelated, truncated, diverged = tmp_path / "unrelated.pth", tmp_path / "truncated.pth", tmp_path / "diverged.pth"
+    for path in no_checkpoints.glob("*.pth"):
+        path.unlink()
+    (mixed / "100.pth").write_bytes((larger / "100.pth").read_bytes())
+    save_tensors({"model": {"W_in": torch.ones(3, 4)}, "epoch": 1}, unrelated)
+    truncated.write_bytes((dense / "final.pth").read_bytes()[:300])
+    save_tensors({"model": {n: w * torch.nan for n, w in make_weights("mlp", 5, 7, 1).items()}, "epoch": 1}, diverged)
+
+    def told(*runs, **more):
+        return one_line_error(capsys, flags(out, *runs, **more))
+
+    assert "folder of a run?" in told(tmp_path / "nowhere", ticket)
+    assert "different kinds" in told(dense, transformer)
+    assert "p = 7, ticket has 5 and p = 11" in told(dense, larger)
+    assert "p = 11" in told(dense, ticket, grok=larger / "final.pth")
+    assert "diffusion" in told(dense, foreign)
+    assert "holds no checkpoints" in told(no_checkpoints, grok=dense / "final.pth")
+    assert "different networks" in told(mixed)
+    assert "has no W_E" in told(dense, grok=unrelated)
+    assert "truncated" in told(dense, grok=truncated)
+    assert "not finite" in told(dense, grok=diverged)
+    assert "is not there" in told(dense, grok=tmp_path / "none.pth")
+    assert "1 or more" in told(dense, num_neurons=0)
+    assert "--help" in told(dense, neurons=3)
+    assert "invalid int" in told(dense, num_neurons="many")
+    assert "required" in one_line_error(capsys, ["--weight_folder", str(dense)])
+    assert not out.exists(), "nothing is written before all is read"
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    assert "taken" in one_line_error(capsys, flags(taken, dense))
+
+
+def test_figures_refuse_what_is_no_run(mlp, tmp_path):
+    with pytest.raises(UserError, match="not there"):
+        figures.plot_curves(tmp_path, tmp_path / "curves.png")
+    (tmp_path / "metrics.csv").write_text(",".join(COLUMNS) + "\n")
+    with pytest.raises(UserError, match="no records"):
+        figures.plot_comparison({"dense": tmp_path}, tmp_path / "comparison.png")
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_the_script_explains_itself():
+    script = Path(visualize.__file__)
+    command = [sys.executable, str(script), "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"COLUMNS": "100"}, check=True)
+    for flag in ("--grok_weight_path", "--weight_folder", "--ticket_folder", "--output_folder", "--num_neurons"):
+        assert flag in shown.stdout

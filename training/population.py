@@ -1,0 +1,53 @@
+"""Many runs as one: networks of the same shapes stacked along one leading axis, and taken apart again."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from data.split import Split
+from training.losses import Loss
+
+
+def stack(tensors: Sequence[Tensor]) -> Tensor:
+    """``R x (...) -> (R, ...)``; one tensor that all share stays as it is, and is broadcast."""
+    first = tensors[0]
+    return first if all(tensor is first or tensor.equal(first) for tensor in tensors) else torch.stack(list(tensors))
+
+
+def stack_models(models: Sequence[nn.Module]) -> nn.Module:
+    """One module whose parameters have a leading axis, ``(R, out, in)``."""
+    stacked = copy.deepcopy(models[0])
+    members = [dict(model.named_parameters()) for model in models]
+    for name, weight in stacked.named_parameters():
+        weight.data = torch.stack([member[name].data for member in members])
+    return stacked
+
+
+def stack_splits(splits: Sequence[Split]) -> Split:
+    """One split with a leading axis; inputs or labels that all members share have none."""
+    names = ("train_x", "train_y", "test_x", "test_y")
+    return Split(
+        **{name: stack([getattr(split, name) for split in splits]) for name in names}, num_classes=splits[0].num_classes
+    )
+
+
+def bytes_of_member(model: nn.Module, split: Split, loss: Loss) -> int:
+    """About how much memory one network takes while it trains: what its backward pass saves, counted, and its tensors.
+
+    Weights, gradient, both moments, mask and a buffer make six copies; the test pass, which saves nothing, is counted as if it
+    did, for what the loss holds for a moment.
+    """
+    saved: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        loss(model(model.encode(split.train_x)), split.train_y)
+    data = sum(tensor.nbytes for tensor in (split.train_x, split.train_y, split.test_x, split.test_y))
+    weights = sum(weight.nbytes for weight in model.parameters())
+    rows = 1 + len(split.test_y) / len(split.train_y)
+    return round(6 * weights + data + 2 * rows * sum(saved.values()))

@@ -1,0 +1,188 @@
+"""Curves in wandb: one row per recorded epoch, online or in a folder, and never in the way of training."""
+
+import functools
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+START_SECONDS = 15.0  # how long a server may take to answer before the run is logged offline instead
+FINISH_SECONDS = 30.0  # how long the last rows may take to arrive before they are left on disk
+RESULTS = ("completed", "stopped", "diverged")  # a run whose summary has another status counts as failed
+
+_why_offline: str | None = None  # of the whole process: a dead server is waited for once, not once for each run
+_said: set[str] = set()
+
+
+def _never_raises(method):
+    """After a failure, told in one line, the logger is silent and the training goes on."""
+
+    @functools.wraps(method)
+    def guarded(self, *args, **kwargs):
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:
+            self._run = None
+            _say_once(f"wandb: nothing more is logged, the training goes on ({_in_one_line(error)})")
+
+    return guarded
+
+
+class WandbLogger:
+    """Logs one run. ``WANDB_MODE`` decides how, if it is set; else online where a key is configured, offline elsewhere.
+
+    ``folder`` is the run's: wandb's files lie in ``folder/wandb``, wandb's id of the run in ``folder/wandb_id``. ``group``
+    is the dense run, ``job_type`` dense or ticket. ``resumed_rows`` were recorded before an interruption: offline they are
+    logged anew, so that one file holds the whole history; online those that the server has already are left out.
+    """
+
+    @_never_raises
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        project: str,
+        name: str,
+        group: str,
+        job_type: str,
+        tags: list[str],
+        config: dict,
+        resumed_rows: Sequence[dict] = (),
+    ):
+        self._run, self._epoch, self._folder = None, 0, Path(folder)
+        if os.environ.get("WANDB_MODE") == "disabled":
+            return  # and the second that the import takes is saved
+        import wandb
+
+        about = {"project": project, "name": name, "group": group, "job_type": job_type, "tags": tags, "config": config}
+        with _contained():
+            mode = wandb.setup(_settings(wandb)).settings.mode
+            if mode == "disabled":  # by wandb's settings file
+                return
+            self._remove_files()
+            if mode not in ("offline", "dryrun"):
+                self._run = self._connect(wandb, mode, about)
+            if self._run is None:
+                self._run = self._open(wandb, about, mode="offline")
+        self._run.define_metric("*", step_metric="epoch")
+        for row in resumed_rows:
+            self.log(row)
+
+    @_never_raises
+    def log(self, row: dict) -> None:
+        """Log the metrics of one recorded epoch, the columns of metrics.csv; epochs only grow."""
+        # The epoch is wandb's step, too, so `starting_step` tells where the history on the server ends.
+        if self._run is not None and row["epoch"] >= self._run.starting_step:
+            self._run.log(row, step=row["epoch"], commit=True)
+            self._epoch = row["epoch"]
+
+    @_never_raises
+    def log_image(self, name: str, path: Path) -> None:
+        """Log the picture in the file ``path`` as ``name``, at the epoch of the last row."""
+        if self._run is not None:
+            import wandb
+
+            # Committed, it would take the step of the next row.
+            self._run.log({name: wandb.Image(str(path)), "epoch": self._epoch}, commit=False)
+
+    @_never_raises
+    def finish(self, summary: dict) -> None:
+        """Add ``summary`` to the run's, upload what is left and close the run; nothing is logged after it."""
+        global _why_offline
+        run, self._run = self._run, None
+        if run is None:
+            return
+        run.summary.update(summary)
+        try:
+            run.finish(exit_code=int(summary.get("status") not in RESULTS))
+        except TimeoutError:
+            _why_offline = f"the server does not answer within {FINISH_SECONDS:g} s"
+            retry = f"`wandb sync --include-online {self._folder / 'wandb'}`"
+            _say_once(f"wandb: {_why_offline}; everything is on disk, {retry} uploads it", about="late")
+
+    def _connect(self, wandb, mode: str, about: dict):
+        """The run online, resumed if the server knows it; None, told in one line, where there is no key or no server."""
+        global _why_offline
+        try:
+            # Without prompt and verification this only looks for a key: in the environment, wandb's settings and netrc.
+            if _why_offline is None and not wandb.login(prompt=False, verify=False):
+                _why_offline = "no API key is configured (`wandb login` does that)"
+            if _why_offline is None:
+                run = self._open(wandb, about, mode=mode, resume="allow")
+                _say_once(f"wandb: {run.project_url}")
+                return run
+        except Exception as error:
+            _why_offline = _in_one_line(error)
+            # wandb keeps the id of a run that failed to start as one in use, and its files: begin anew.
+            (self._folder / "wandb_id").unlink(missing_ok=True)
+            self._remove_files()
+        files = self._folder / "wandb"
+        how = f"`wandb leet {files}` shows it in the terminal, `wandb sync {files}` uploads it"
+        _say_once(f"wandb: {_why_offline}, so runs are logged offline, to wandb/ in their folders: {how}", about="offline")
+        return None
+
+    def _open(self, wandb, about: dict, **how):
+        path = self._folder / "wandb_id"
+        run_id = path.read_text().strip() if path.exists() else ""
+        if not run_id:
+            run_id = secrets.token_hex(4)
+            path.write_text(run_id)
+        return wandb.init(dir=self._folder, id=run_id, **about, **how)
+
+    def _remove_files(self) -> None:
+        shutil.rmtree(self._folder / "wandb", ignore_errors=True)
+
+
+def _settings(wandb):
+    """wandb's settings for the whole process: bounded in time, silent, and measuring nothing that config.json holds."""
+    return wandb.Settings(
+        init_timeout=START_SECONDS,
+        x_service_wait=START_SECONDS,
+        finish_timeout=FINISH_SECONDS,  # counts for wandb's own hook at exit, too
+        finish_timeout_raises=True,
+        reinit="create_new",  # several runs may be open at once
+        silent=True,  # neither prints nor prompts; what a user needs to know is said here
+        console="off",
+        stop_fn=lambda: None,  # it would send a SIGINT when somebody presses "stop" in the web page
+        save_code=False,
+        disable_git=True,
+        use_dot_wandb=False,
+        x_save_requirements=False,
+        x_disable_meta=True,
+        x_disable_machine_info=True,
+        x_disable_stats=True,
+    )
+
+
+@contextmanager
+def _contained():
+    """Put back what wandb replaces when its service starts: sys.exit, sys.excepthook and environment variables.
+
+    Its reports on its own errors are off unless they are asked for: at exit they wait for a dead server, half a minute.
+    """
+    functions = sys.exit, sys.excepthook
+    names = ("WANDB_SERVICE", "WANDB_ERROR_REPORTING")
+    variables = {name: os.environ[name] for name in names if name in os.environ}
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    try:
+        yield
+    finally:
+        sys.exit, sys.excepthook = functions
+        for name in names:
+            os.environ.pop(name, None)
+        os.environ.update(variables)
+
+
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:200]} ..."
+
+
+def _say_once(line: str, about: str | None = None) -> None:
+    """Print ``line``, unless this process has printed one ``about`` the same."""
+    if (about or line) not in _said:
+        _said.add(about or line)
+        print(line, flush=True)
