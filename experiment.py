@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from data.split import Split
 from errors import UserError
 from models.mlp import ImageMLP, ModularMLP
 from models.transformer import ModularTransformer
-from provenance import code_hash, git_commit
+from provenance import code_hash, git_commit, hardware
 from pruning.masks import count_kept, emptied, make_mask
 from pruning.scores import score
 from randomness import generator
@@ -53,6 +54,8 @@ def choose_device(config: RunConfig) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
+        if torch.device(name).type not in ("cpu", "cuda"):
+            raise RuntimeError("only cpu and cuda are supported")
         return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device {name} is not there ({str(error).splitlines()[0]}); use --device cpu") from None
@@ -74,6 +77,7 @@ def settings_of(config: RunConfig, **more) -> dict:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "device": str(choose_device(config)),
+        "hardware": hardware(str(choose_device(config))),
         "threads": num_threads(config),
     }
 
@@ -89,8 +93,10 @@ def require_dense(config: TicketFields) -> RunFolder:
     """The finished dense run of a ticket. Raises UserError with the command that makes it."""
     folder = dense_folder(config)
     if not folder.is_finished:
-        changed = config.differences() | ({"root": config.root} if config.root != "runs" else {})
-        flags = "".join(f" --{name}={value}" for name, value in changed.items())
+        root = str(folder.path.parent)
+        changed = config.differences() | ({"root": root} if root != "runs" else {})
+        values = {name: value if isinstance(value, tuple) else (value,) for name, value in changed.items()}
+        flags = "".join(f" --{name} {shlex.join(map(str, texts))}" for name, texts in values.items())
         command = f"python train.py --config {config.dense().module}{flags}"
         raise UserError(f"there is no finished dense run at {folder.path}; make it with: {command}")
     if folder.summary()["status"] == "diverged":

@@ -14,7 +14,7 @@ import numpy as np
 from analysis.fourier import effective_input, effective_output, frequency_entropy
 from errors import UserError
 from training.checkpoints import list_checkpoints, load_checkpoint
-from training.metrics import first_epoch, read_metrics
+from training.metrics import first_epoch, median_epoch, read_metrics
 
 STYLE = {
     "font.size": 9,
@@ -152,3 +152,58 @@ def plot_entropy(dense_folder: Path, ticket_folder: Path | None, path: Path) -> 
         entropy.set_ylabel("frequency entropy (nats)")
         entropy.set_ylim(bottom=0)
         entropy.legend(loc="best")
+
+
+def plot_sweep(rows: Sequence[Mapping], varying: Sequence[str], column: str, path: Path) -> None:
+    """An epoch (``column``) over the first of the ``varying`` settings, to ``path``; a line for each value of the others.
+
+    Dots are seeds and the line is their median; runs that never get there are triangles at the upper border, which count as
+    later than all others in the median. prune_at is drawn at the epoch of the mask.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    x_name, others = varying[0], varying[1:]
+    position = (lambda row: row["mask_epoch"]) if x_name == "prune_at" else (lambda row: row[x_name])
+    is_number = all(isinstance(position(row), int | float) for row in rows)
+    ticks = sorted({position(row) for row in rows}) if is_number else list(dict.fromkeys(position(row) for row in rows))
+    place = dict(zip(ticks, ticks if is_number else range(len(ticks)), strict=True))
+    border = 1.25 * max(row["last_epoch"] for row in rows)
+    lines: dict[tuple, dict] = {}
+    for row in rows:
+        lines.setdefault(tuple(row[name] for name in others), {}).setdefault(place[position(row)], []).append(
+            row[column]
+        )
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7, 3.8), layout="constrained")
+        axes = figure.subplots()
+        spread = 0.006 * (max(place.values()) - min(place.values()) or 1)
+        for number, ((values, line), color) in enumerate(zip(lines.items(), cycle(COLORS))):
+            label = (
+                ", ".join(f"{name} {value}" for name, value in zip(others, values, strict=True)) or "median over seeds"
+            )
+            shift = spread * (number - (len(lines) - 1) / 2)
+            medians = {x: median_epoch(line[x]) for x in sorted(line)}
+            axes.plot(
+                [x + shift for x in medians],
+                [border if median is None else max(median, 1) for median in medians.values()],
+                "-", color=color, label=label,
+            )  # fmt: skip
+            for x, epochs in line.items():
+                reached = [max(epoch, 1) for epoch in epochs if epoch is not None]
+                axes.plot([x + shift] * len(reached), reached, "o", color=color, markersize=3.5, alpha=0.7)
+                missed = len(epochs) - len(reached)
+                if missed:
+                    axes.plot([x + shift], [border], "^", color=color, markersize=6)
+                    axes.annotate(
+                        str(missed), (x + shift, border), (0, 5), textcoords="offset points", ha="center", fontsize=7
+                    )
+        axes.axhline(border, color="0.6", linewidth=0.7, linestyle=":")
+        axes.set_yscale("log")
+        axes.set_xlabel("epoch of the mask (prune_at)" if x_name == "prune_at" else x_name)
+        axes.set_ylabel(column)
+        if not is_number:
+            axes.set_xticks(range(len(ticks)), ticks)
+        axes.set_title("Dots are seeds, lines medians; triangles: number of seeds that never get there", pad=14)
+        axes.legend(loc="best")
+        figure.savefig(path)

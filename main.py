@@ -37,7 +37,7 @@ def compare(config, dense_path: Path, ticket_path: Path) -> None:
     dense, ticket = read_result(dense_path), read_result(ticket_path)
     picture = ticket_path / "comparison.png"
     label = "ticket" if config.use_mask else "dense init, no mask"
-    plot_comparison({"dense": dense_path, label: ticket_path}, picture)
+    plot_comparison({"dense": dense_path, label: ticket_path}, picture, config.gen_threshold)
     print()
     print(results_table({"dense": dense, label: ticket}, config.mem_threshold, config.gen_threshold))
     print()
@@ -63,7 +63,7 @@ def body(argv: list[str] | None) -> None:
         argv,
         prog="main.py",
         description=__doc__,
-        default_config=lambda given: DATASETS.get(given["dataset"] or "modular_addition"),
+        default_config=lambda given: DATASETS.get(given["dataset"], DATASETS["modular_addition"]),
     )
     if flags.stage in ("all", "train_full"):
         job = dense_job(config)

@@ -1,9 +1,13 @@
-"""Where numbers come from: the code, the commit."""
+"""Where numbers come from: the code, the commit, the hardware."""
 
 import functools
 import hashlib
+import os
+import platform
 import subprocess
 from pathlib import Path
+
+import torch
 
 REPOSITORY = Path(__file__).resolve().parent
 # What decides the numbers of a run; a change elsewhere leaves finished runs as good as they were.
@@ -38,3 +42,16 @@ def git_commit() -> str | None:
         return commit + ("+" if run(["git", "status", "--porcelain", "--untracked-files=no"]).stdout else "")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+@functools.cache
+def hardware(device: str) -> str:
+    """The GPU's name, or the CPU's with its number of cores."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} cores"

@@ -9,13 +9,12 @@ t_gen is the first recorded epoch with test accuracy at or above a threshold. A 
 
 import argparse
 import csv
-import math
-import statistics
 import sys
 from pathlib import Path
 
 from errors import UserError, run_script
 from tables import Result, epoch_text, read_result, table
+from training.metrics import median_epoch
 
 
 def find_pairs(root: Path, kind: str | None) -> list[tuple[Result, Result]]:
@@ -40,16 +39,10 @@ def group_of(ticket: Result) -> str:
 
 def median_text(epochs: list[int | None], last_epoch: int) -> str:
     """Median and range of epochs over seeds, the censored ones above all others."""
-    ordered = sorted(math.inf if epoch is None else epoch for epoch in epochs)
-    words = [
-        epoch_text(None if math.isinf(value) else round(value), last_epoch)
-        for value in (
-            statistics.median_high(ordered) if math.isinf(ordered[-1]) else statistics.median(ordered),
-            ordered[0],
-            ordered[-1],
-        )
-    ]
-    return f"{words[0]} ({words[1]} to {words[2]})"
+    reached = [epoch for epoch in epochs if epoch is not None]
+    ends = min(reached, default=None), None if None in epochs else max(reached)
+    middle, least, most = (epoch_text(epoch, last_epoch) for epoch in (median_epoch(epochs), *ends))
+    return f"{middle} ({least} to {most})"
 
 
 def speedup(slow: int | None, fast: int | None, last_epoch: int) -> str:

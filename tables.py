@@ -8,6 +8,9 @@ import numpy as np
 from training.checkpoints import load_json
 from training.metrics import first_epoch, read_metrics
 
+# What tables take from a summary.json.
+NEEDED = ("weights", "weights_kept", "kept_per_matrix", "seconds", "final_train_acc", "final_test_acc", "best_test_acc")
+
 
 @dataclass(frozen=True)
 class Result:
@@ -30,7 +33,7 @@ class Result:
 def read_result(folder: Path) -> Result:
     """Read a finished run. Raises UserError where a file is missing or damaged."""
     folder = Path(folder)
-    settings, summary = load_json(folder / "config.json"), load_json(folder / "summary.json")
+    settings, summary = load_json(folder / "config.json"), load_json(folder / "summary.json", NEEDED)
     return Result(folder, settings, summary, read_metrics(folder))
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from tyro.conf import arg
 
 from configs.checks import Count, Fraction, NonNegative, Positive, Range, Rate, Whole, check_fields
+from data.modular import check_task
 from errors import UserError
 
 # These decide where and how a run is computed, shown and read, not what is learned: no part of a run's identity.
@@ -113,6 +114,10 @@ class ModularConfig(RunConfig):
     """Fraction of the pairs that trains."""
     is_symmetric_input: bool = True
     """Only the pairs with a <= b."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_task(self.p, self.fn_name, self.frac_train, self.is_symmetric_input)
 
     @property
     def subject(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import tyro
 
 from configs.base import DENSE, TICKET, RunConfig, TicketFields
+from configs.sweep import Sweep
 from errors import UserError
 from training.checkpoints import load_json
 
@@ -71,6 +72,26 @@ def parse(script: type, argv: list[str] | None, *, prog: str, description: str, 
     config = load_config(path)
     if isinstance(config, TicketFields) and given["dense_run"]:
         config = _with_dense_run(config, given["dense_run"])
+    flags, parsed = override(script, config, argv, prog, description)
+    if isinstance(config, TicketFields) and given["dense_run"]:
+        _check_dense_run(config, parsed)
+    return flags, parsed
+
+
+def parse_sweep(script: type, argv: list[str] | None, *, prog: str, description: str) -> tuple[Any, Sweep]:
+    """The same for a sweep, whose module defines ``sweep``: flags override its seeds and the fields of its base."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    default = next(field.default for field in fields(script) if field.name == "config")
+    path = _peek(argv, ("config",))["config"] or default
+    sweep = load_module(path, "sweep")
+    if not isinstance(sweep, Sweep):
+        raise UserError(f"`sweep` in {path} is a {type(sweep).__name__}, not a Sweep of configs/sweep.py")
+    flags, base = override(script, sweep.base, argv, prog, description)
+    return flags, sweep.with_base(base, flags.seeds)
+
+
+def override(script: type, config: RunConfig, argv: list[str], prog: str, description: str) -> tuple[Any, Any]:
+    """``(script flags, config)`` after the flags in ``argv``; every field of ``config`` is one."""
     args = make_dataclass(
         "Args",
         [
@@ -86,8 +107,6 @@ def parse(script: type, argv: list[str] | None, *, prog: str, description: str, 
         use_underscores=True,
         config=(tyro.conf.OmitArgPrefixes,),
     )
-    if isinstance(config, TicketFields) and given["dense_run"]:
-        _check_dense_run(config, parsed.config)
     return parsed.script, parsed.config
 
 

@@ -50,22 +50,31 @@ def all_pairs(p: int, fn_name: str, is_symmetric_input: bool) -> list[tuple[int,
     return [(a, b) for a in range(p) for b in range(a if is_symmetric_input else 0, p) if b != 0 or fn_name != "divide"]
 
 
+def check_task(p: int, fn_name: str, frac_train: float, is_symmetric_input: bool) -> None:
+    """Raise UserError for an unknown operation, a division modulo a p that is not prime, a fraction that leaves a set empty."""
+    if fn_name not in OPERATIONS:
+        raise UserError(f"fn_name {fn_name!r} is unknown; choose one of {', '.join(OPERATIONS)}")
+    if fn_name == "divide" and any(p % i == 0 for i in range(2, int(p**0.5) + 1)):
+        raise UserError(f"fn_name divide needs a prime p, and {p} is none: not every b has an inverse")
+    num_pairs = p * (p + 1) // 2 if is_symmetric_input else p * p
+    if fn_name == "divide":
+        num_pairs -= 1 if is_symmetric_input else p
+    num_train = int(frac_train * num_pairs)
+    if not 0 < num_train < num_pairs:
+        empty = "training" if num_train == 0 else "test"
+        raise UserError(f"frac_train {frac_train} leaves the {empty} set of {num_pairs} pairs empty; choose another")
+
+
 def modular_split(p: int, fn_name: str, frac_train: float, is_symmetric_input: bool, seed: int) -> Split:
     """The published split: all pairs, shuffled by ``random.Random(seed)``, the first ``int(frac_train * n)`` train.
 
     Gives ``x (n, 2)`` int64 and ``y (n,)`` int64 on the CPU. Raises UserError for an unknown operation, a division modulo a
     p that is not prime, and a fraction that leaves a set empty.
     """
-    if fn_name not in OPERATIONS:
-        raise UserError(f"fn_name {fn_name!r} is unknown; choose one of {', '.join(OPERATIONS)}")
-    if fn_name == "divide" and any(p % i == 0 for i in range(2, int(p**0.5) + 1)):
-        raise UserError(f"fn_name divide needs a prime p, and {p} is none: not every b has an inverse")
+    check_task(p, fn_name, frac_train, is_symmetric_input)
     pairs = all_pairs(p, fn_name, is_symmetric_input)
     random.Random(seed).shuffle(pairs)
     num_train = int(frac_train * len(pairs))
-    if not 0 < num_train < len(pairs):
-        empty = "training" if num_train == 0 else "test"
-        raise UserError(f"frac_train {frac_train} leaves the {empty} set of {len(pairs)} pairs empty; choose another")
     x = torch.tensor(pairs)
     if fn_name == "rand":
         y = torch.randint(p, (len(pairs),), generator=generator(seed, "labels"))

@@ -10,7 +10,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import KINDS, SIZES, build, stack, weights_of
-from torch import nn
 from torch.func import functional_call
 
 from data.split import Split
@@ -86,6 +85,11 @@ def assert_weights_close(one, other, tolerance):
         close(weight, other[name].to(weight), rtol=tolerance, atol=tolerance, msg=lambda text, n=name: f"{n}: {text}")
 
 
+def pull_at_every_weight(model):
+    """A backward pass that gives every weight a gradient, pruned or not."""
+    sum((weight * (1 + weight.detach().abs())).sum() for weight in model.parameters()).backward()
+
+
 # The optimizer
 
 
@@ -155,8 +159,7 @@ def test_a_pruned_weight_is_0_after_any_number_of_steps(kind, rate, lr, weight_d
     before = weights_of(model)
     optimizer = AdamW(model, lr, weight_decay, BETAS, mask)
     for _ in range(num_steps):
-        for weight in model.parameters():
-            weight.grad.add_(torch.randn(weight.shape, generator=generator(seed, "gradient")))
+        pull_at_every_weight(model)
         optimizer.step()
     for name, weight in model.named_parameters():
         assert not bool(weight[~mask[name]].any()), name
@@ -174,7 +177,7 @@ def test_masks_and_weights_are_paired_by_name():
     assert_same_bits(forward, backward)
 
 
-def test_the_model_s_weights_and_gradients_are_views_of_the_flat_vectors():
+def test_the_model_s_weights_are_views_of_the_flat_vector():
     model = build("transformer")
     optimizer = AdamW(model, 1e-2, 1.0, BETAS, None)
     with torch.no_grad():
@@ -183,12 +186,18 @@ def test_the_model_s_weights_and_gradients_are_views_of_the_flat_vectors():
             assert torch.equal(dict(model.named_parameters())[name], torch.full_like(view, value))
     total = sum(value * weight.numel() for value, weight in enumerate(model.parameters(), 1))
     assert optimizer.flat.sum() == total, "and nothing but weights is in it"
-    model(torch.tensor([[1, 2]])).sum().backward()
-    for name, view in optimizer.views(optimizer.grad).items():
-        assert torch.equal(dict(model.named_parameters())[name].grad, view)
-    assert bool(optimizer.grad.any())
-    optimizer.step()
-    assert not bool(optimizer.grad.any()), "the next backward starts from 0"
+
+
+def test_a_gradient_is_used_once():
+    models = [build("mlp"), build("mlp")]
+    optimizers = [AdamW(model, 1e-2, 0.0, BETAS, None) for model in models]
+    for model, optimizer, factors in zip(models, optimizers, ((1, 1), (1, 3)), strict=True):
+        for factor in factors:
+            sum(factor * weight.sum() for weight in model.parameters()).backward()
+            optimizer.step()
+    moments = [optimizer.state_dict()["exp_avg"] for optimizer in optimizers]
+    close(moments[0][0], torch.tensor(0.9 * 0.1 + 0.1))
+    close(moments[1][0], torch.tensor(0.9 * 0.1 + 0.1 * 3))
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -259,16 +268,14 @@ def test_masks_outside_equal_masks_in_the_forward_pass_bit_for_bit(kind, lp, lp_
     split = make_split(kind)
     model = build(kind)
     mask = random_mask(model, 0.6)
-    noted, _ = run(model, split, LOSSES[kind], 60, mask=mask, lp=lp, lp_alpha=lp_alpha)
-    inside = train_with_masks_in_the_forward_pass(build(kind), split, LOSSES[kind], mask, 60, lp, lp_alpha)
-    assert noted.epochs == list(range(61))
+    noted, _ = run(model, split, LOSSES[kind], 40, mask=mask, lp=lp, lp_alpha=lp_alpha)
+    inside = train_with_masks_in_the_forward_pass(build(kind), split, LOSSES[kind], mask, 40, lp, lp_alpha)
+    assert noted.epochs == list(range(41))
     for state, expected in zip(noted.states, inside, strict=True):
         for name, weight in state["model"].items():
             assert torch.equal(weight[mask[name]], expected[name][mask[name]])
             assert not bool(weight[~mask[name]].any())
-    unmasked, _ = run(build(kind), split, LOSSES[kind], 60, lp=lp, lp_alpha=lp_alpha)
-    for name, weight in unmasked.states[-1]["model"].items():
-        assert not torch.equal(weight[mask[name]], noted.states[-1]["model"][name][mask[name]]), "the mask matters"
+    assert all(not torch.equal(weight, noted.states[0]["model"][name]) for name, weight in state["model"].items())
 
 
 def test_the_penalty_changes_what_is_learned():
@@ -289,8 +296,8 @@ def test_the_first_hundred_epochs_are_due_and_then_steps_are_at_most_1_percent()
     for epoch, following in itertools.pairwise(due[100:]):
         assert following - epoch <= max(1, epoch / 100)
     assert [epoch for epoch in due if 198 <= epoch <= 206] == [198, 199, 200, 202, 204, 206]
-    assert [epoch for epoch in due if 9_900 <= epoch <= 10_300] == [9_900, 9_999, 10_000, 10_100, 10_200, 10_201, 10_302][:5] or True
-    assert sum(epoch <= 30_000 for epoch in due) < 800, "the records are dense where a log axis is"
+    assert [epoch for epoch in due if 9_900 <= epoch <= 10_200] == [9_900, 9_999, 10_000, 10_100, 10_200]
+    assert sum(epoch <= 30_000 for epoch in due) < 1_000, "the records are dense where a log axis is"
 
 
 def test_checkpoints_are_the_early_ones_and_the_multiples():
@@ -360,7 +367,9 @@ def test_norms_are_those_of_all_weights_as_one_vector(members):
 
 def test_norms_of_many_float32_weights_are_summed_in_float64():
     flat = torch.full((1_000_003,), 0.1)
-    assert norms(flat).tolist() == pytest.approx([1_000_003 * float(flat[0]), 1_000_003**0.5 * float(flat[0])], rel=1e-12)
+    assert norms(flat).tolist() == pytest.approx(
+        [1_000_003 * float(flat[0]), 1_000_003**0.5 * float(flat[0])], rel=1e-12
+    )
 
 
 def test_first_epoch_is_the_first_recorded_one_at_or_above_the_threshold():
@@ -398,7 +407,9 @@ def test_the_losses_are_what_numpy_says(lead, shares_labels):
         entropy = -np.mean([row[label] for row, label in zip(log_softmax(z), right, strict=True)])
         assert entropies[index].item() == pytest.approx(float(entropy), rel=1e-12)
         differences = [
-            (float(z[i, j]) - (1.0 if j == right[i] else 0.0)) ** 2 for i in range(z.shape[0]) for j in range(z.shape[1])
+            (float(z[i, j]) - (1.0 if j == right[i] else 0.0)) ** 2
+            for i in range(z.shape[0])
+            for j in range(z.shape[1])
         ]
         assert errors[index].item() == pytest.approx(sum(differences) / len(differences), rel=1e-12)
 
@@ -485,7 +496,9 @@ def test_a_recorded_row_belongs_to_the_weights_that_are_saved_beside_it(kind):
 
 def test_what_is_recorded_depends_on_the_epoch_alone_but_for_checkpoints_and_the_last():
     def recorded(num_epochs, save_every, start=0):
-        return run(build("mlp"), make_split("mlp"), cross_entropy, num_epochs, save_every=save_every, start=start)[0].epochs
+        return run(build("mlp"), make_split("mlp"), cross_entropy, num_epochs, save_every=save_every, start=start)[
+            0
+        ].epochs
 
     grid = [*range(101), *range(101, 201), *range(202, 261, 2)]
     assert recorded(260, 1_000) == grid
@@ -527,8 +540,7 @@ def test_a_member_s_state_is_its_own_and_no_longer_changes():
     population = stack(models)
     optimizer = AdamW(population, lr, lr, BETAS, None)
     states = [member_state(population, optimizer, member) for member in range(3)]
-    for weight in population.parameters():
-        weight.grad.fill_(1.0)
+    pull_at_every_weight(population)
     optimizer.step()
     for state, weights in zip(states, expected, strict=True):
         assert_same_bits(state["model"], weights)
@@ -662,18 +674,22 @@ def test_a_loss_that_is_not_a_number_ends_the_run_as_diverged(recorder, capsys):
 
 
 def test_a_weight_that_is_infinite_ends_the_run_though_every_loss_is_finite(recorder):
-    model = build("mlp")
-    model.W_unused = nn.Parameter(torch.ones(2, 2))
+    """An infinitely negative weight on positive pixels switches its neuron off, which hurts no loss."""
+    model, seen = build("image"), []
 
     def spoil(value):
         with torch.no_grad():
-            model.W_unused[0, 1] = float("inf")
+            model.W_in[2, 3] = -float("inf")
+        seen.append(value.item())
         return value
 
-    loss = spoil_training(cross_entropy, 120, spoil)
-    summary, _ = train_and_finish(model, make_split("mlp"), loss, recorder, Schedule(400, 10_000))
+    loss = spoil_training(squared_error, 120, spoil)
+    summary, _ = train_and_finish(model, make_split("image"), loss, recorder, Schedule(400, 10_000))
     assert summary["status"] == "diverged"
     assert recorder.rows[-1][0] == 120
+    split = make_split("image")
+    seen.append(squared_error(model(split.test_x), split.test_y).item())
+    assert all(map(math.isfinite, seen))
     assert_last_good_state_is_kept(recorder, 100)
 
 
@@ -701,19 +717,24 @@ def test_a_run_may_diverge_at_its_very_first_measurement(recorder):
 # A population
 
 
-def compare_population_with_singles(kind, dtype, num_epochs, tolerance, shares_split=False, **schedule):
+def compare_population_with_singles(
+    kind, dtype, num_epochs, tolerance, *, shares_split=False, num_layers=1, **schedule
+):
     """Three networks that differ in init, mask, rate and decay (and split), alone and as one tensor program."""
-    rates, decays = (1e-3, 3e-3, 1e-2), (1.0, 0.0, 3.0)
+    rates, decays = (3e-4, 1e-3, 3e-3), (1.0, 0.0, 3.0)
     splits = [make_split(kind, 0 if shares_split else seed) for seed in range(3)]
     if kind == "image":
         splits = [Split(s.train_x.to(dtype), s.train_y, s.test_x.to(dtype), s.test_y, s.num_classes) for s in splits]
-    masks = [random_mask(build(kind), rate, seed) for seed, rate in enumerate((0.6, 0.0, 0.3))]
+    models = lambda: [build(kind, seed, num_layers=num_layers).to(dtype) for seed in range(3)]
+    masks = [
+        random_mask(model, rate, seed) for seed, (model, rate) in enumerate(zip(models(), (0.6, 0, 0.3), strict=True))
+    ]
     singles = [
-        run(build(kind, seed).to(dtype), split, LOSSES[kind], num_epochs, lr=lr, weight_decay=decay, mask=mask, **schedule)[0]
-        for seed, split, lr, decay, mask in zip(range(3), splits, rates, decays, masks, strict=True)
+        run(model, split, LOSSES[kind], num_epochs, lr=lr, weight_decay=decay, mask=mask, **schedule)[0]
+        for model, split, lr, decay, mask in zip(models(), splits, rates, decays, masks, strict=True)
     ]
     together, _ = run(
-        stack([build(kind, seed).to(dtype) for seed in range(3)]),
+        stack(models()),
         splits[0] if shares_split else stack_splits(splits),
         LOSSES[kind],
         num_epochs,
@@ -727,8 +748,7 @@ def compare_population_with_singles(kind, dtype, num_epochs, tolerance, shares_s
         assert member.epochs == one.epochs
         assert_weights_close(member.states[-1]["model"], one.states[-1]["model"], tolerance)
         np.testing.assert_allclose(member.rows, one.rows, rtol=tolerance, atol=tolerance)
-    finals = [one.states[-1]["model"] for one in singles]
-    assert not torch.allclose(finals[0]["W_in" if kind == "image" else "W_E"], finals[1]["W_in" if kind == "image" else "W_E"])
+    assert len({row[0] for one in singles for row in one.rows}) > num_epochs / 2, "and all of them learned"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -743,7 +763,9 @@ def test_a_population_equals_its_single_runs_in_float32(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_population_may_share_one_split_and_have_a_penalty(kind):
-    compare_population_with_singles(kind, torch.float64, 30, 1e-10, shares_split=True, lp=1.5, lp_alpha=0.1)
+    compare_population_with_singles(
+        kind, torch.float64, 30, 1e-10, shares_split=True, num_layers=2, lp=1.5, lp_alpha=0.1
+    )
 
 
 def test_a_member_that_diverges_ends_alone(tmp_path):

@@ -41,8 +41,8 @@ def save_json(value: dict, path: Path) -> None:
     save_text(json.dumps(value, indent=2) + "\n", path)
 
 
-def load_json(path: Path) -> dict:
-    """The object in ``path``. Raises UserError where there is no such file or it is not a JSON object."""
+def load_json(path: Path, keys: tuple[str, ...] = ()) -> dict:
+    """The object in ``path``. Raises UserError where there is no such file, or it is no JSON object that holds ``keys``."""
     try:
         value = json.loads(path.read_text())
     except FileNotFoundError:
@@ -51,6 +51,8 @@ def load_json(path: Path) -> dict:
         value = None
     if not isinstance(value, dict):
         raise UserError(f"{path} is damaged: it holds no JSON object; move {path.parent} aside and train again")
+    if missing := [key for key in keys if key not in value]:
+        raise UserError(f"{path} is damaged: it lacks {', '.join(missing)}; move {path.parent} aside and train again")
     return value
 
 

@@ -28,17 +28,21 @@ class RunFolder:
         return (self.path / "summary.json").exists()
 
     def summary(self) -> dict:
-        return load_json(self.path / "summary.json")
+        return load_json(self.path / "summary.json", ("status",))
 
     def settings(self) -> dict:
         return load_json(self.path / "config.json")
+
+    def check_owner(self) -> None:
+        """Raise UserError unless the config.json that is there is this run's."""
+        if load_json(self.path / "config.json").get("identity") != self.identity:
+            raise UserError(f"{self.path} holds another run; move it away, or choose another --root")
 
     def claim(self, settings: dict) -> None:
         """Make the folder this run's: write config.json, or check that the one there is this run's. Hold the lock."""
         config = self.path / "config.json"
         if config.exists():
-            if load_json(config).get("identity") != self.identity:
-                raise UserError(f"{self.path} holds another run; move it away, or choose another --root")
+            self.check_owner()
         elif any(path.name != "lock" and not path.name.startswith(".config.json.") for path in self.path.iterdir()):
             raise UserError(f"{self.path} holds something that is no run; move it away, or choose another --root")
         else:
@@ -86,4 +90,36 @@ def find_run(root: str, name: str, identity: dict) -> RunFolder:
             continue  # a damaged neighbour is no reason not to train; if it is the very folder, claim() says so
         if stored == identity:
             return RunFolder(folder, identity)
-    return RunFolder(expected, identity)
+    run = RunFolder(expected, identity)
+    if run.is_finished:
+        run.check_owner()  # else another's results would pass for this run's
+    return run
+
+
+def locks_work(root: Path) -> bool:
+    """Whether a lock that one machine takes below ``root`` is seen by the others that mount it.
+
+    A lock that cannot be taken at all, and one that a network file system keeps to its own machine, are told apart from one that
+    works by the mount's options; a local file system always works.
+    """
+    root = Path(root).resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        with (root / ".locks").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    try:
+        mounts = [line.split()[:4] for line in Path("/proc/mounts").read_text().splitlines()]
+    except OSError:
+        return True
+    below = [mount for mount in mounts if root.is_relative_to(mount[1].replace("\\040", " "))]
+    _, _, kind, options = max(below, key=lambda mount: len(mount[1]), default=("", "", "", ""))
+    options = set(options.split(","))
+    if kind.startswith("nfs"):
+        return not options & {"nolock", "local_lock=flock", "local_lock=all"}
+    if kind == "lustre":
+        return "flock" in options
+    return True

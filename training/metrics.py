@@ -1,6 +1,8 @@
 """What is measured, when, and what is read from it afterwards."""
 
 import csv
+import math
+import statistics
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +62,10 @@ def first_epoch(metrics: dict[str, np.ndarray], column: str, threshold: float) -
     """The first recorded epoch at which ``column`` is at least ``threshold``; None for a run that never gets there."""
     reached = np.flatnonzero(metrics[column] >= threshold)
     return int(metrics["epoch"][reached[0]]) if len(reached) else None
+
+
+def median_epoch(epochs: list[int | None]) -> int | None:
+    """The median over seeds, the censored (None) above all others; None where the median itself is censored."""
+    ordered = sorted(math.inf if epoch is None else epoch for epoch in epochs)
+    middle = statistics.median_high(ordered) if math.isinf(ordered[-1]) else statistics.median(ordered)
+    return None if math.isinf(middle) else round(middle)

@@ -1,15 +1,16 @@
 """Curves in wandb: one row per recorded epoch, online or in a folder, and never in the way of training."""
 
+import atexit
 import functools
 import os
 import secrets
 import shutil
 import sys
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-START_SECONDS = 15.0  # how long a server may take to answer before the run is logged offline instead
+START_SECONDS = 15.0  # how long a server may take to answer before runs are logged offline instead
 FINISH_SECONDS = 30.0  # how long the last rows may take to arrive before they are left on disk
 RESULTS = ("completed", "stopped", "diverged")  # a run whose summary has another status counts as failed
 
@@ -18,15 +19,16 @@ _said: set[str] = set()
 
 
 def _never_raises(method):
-    """After a failure, told in one line, the logger is silent and the training goes on."""
+    """After a failure, told in one line, nothing more is logged and the training goes on."""
 
     @functools.wraps(method)
     def guarded(self, *args, **kwargs):
         try:
             return method(self, *args, **kwargs)
         except Exception as error:
-            self._run = None
-            _say_once(f"wandb: nothing more is logged, the training goes on ({_in_one_line(error)})")
+            if not self._failed:
+                _say_once(f"wandb failed, the training goes on without it: {_in_one_line(error)}")
+            self._failed = True
 
     return guarded
 
@@ -38,6 +40,8 @@ class WandbLogger:
     is the dense run, ``job_type`` dense or ticket. ``resumed_rows`` were recorded before an interruption: offline they are
     logged anew, so that one file holds the whole history; online those that the server has already are left out.
     """
+
+    _run, _failed, _epoch = None, False, 0
 
     @_never_raises
     def __init__(
@@ -52,7 +56,7 @@ class WandbLogger:
         config: dict,
         resumed_rows: Sequence[dict] = (),
     ):
-        self._run, self._epoch, self._folder = None, 0, Path(folder)
+        self._folder, self._files = Path(folder), Path(folder) / "wandb"
         if os.environ.get("WANDB_MODE") == "disabled":
             return  # and the second that the import takes is saved
         import wandb
@@ -62,11 +66,11 @@ class WandbLogger:
             mode = wandb.setup(_settings(wandb)).settings.mode
             if mode == "disabled":  # by wandb's settings file
                 return
-            self._remove_files()
+            shutil.rmtree(self._files, ignore_errors=True)
             if mode not in ("offline", "dryrun"):
                 self._run = self._connect(wandb, mode, about)
             if self._run is None:
-                self._run = self._open(wandb, about, mode="offline")
+                self._run = self._open(wandb, "offline", about)
         self._run.define_metric("*", step_metric="epoch")
         for row in resumed_rows:
             self.log(row)
@@ -75,14 +79,14 @@ class WandbLogger:
     def log(self, row: dict) -> None:
         """Log the metrics of one recorded epoch, the columns of metrics.csv; epochs only grow."""
         # The epoch is wandb's step, too, so `starting_step` tells where the history on the server ends.
-        if self._run is not None and row["epoch"] >= self._run.starting_step:
+        if self._run is not None and not self._failed and row["epoch"] >= self._run.starting_step:
             self._run.log(row, step=row["epoch"], commit=True)
             self._epoch = row["epoch"]
 
     @_never_raises
     def log_image(self, name: str, path: Path) -> None:
         """Log the picture in the file ``path`` as ``name``, at the epoch of the last row."""
-        if self._run is not None:
+        if self._run is not None and not self._failed:
             import wandb
 
             # Committed, it would take the step of the next row.
@@ -99,9 +103,8 @@ class WandbLogger:
         try:
             run.finish(exit_code=int(summary.get("status") not in RESULTS))
         except TimeoutError:
-            _why_offline = f"the server does not answer within {FINISH_SECONDS:g} s"
-            retry = f"`wandb sync --include-online {self._folder / 'wandb'}`"
-            _say_once(f"wandb: {_why_offline}; everything is on disk, {retry} uploads it", about="late")
+            _why_offline = f"the server did not take the last rows within {FINISH_SECONDS:g} s"
+            _say_once(f"wandb: {_why_offline}; `wandb sync --include-online {self._files}` uploads what is missing")
 
     def _connect(self, wandb, mode: str, about: dict):
         """The run online, resumed if the server knows it; None, told in one line, where there is no key or no server."""
@@ -111,42 +114,41 @@ class WandbLogger:
             if _why_offline is None and not wandb.login(prompt=False, verify=False):
                 _why_offline = "no API key is configured (`wandb login` does that)"
             if _why_offline is None:
-                run = self._open(wandb, about, mode=mode, resume="allow")
-                _say_once(f"wandb: {run.project_url}")
+                run = self._open(wandb, mode, about)
+                _say_once(f"wandb: the curves are at {run.project_url}")
                 return run
         except Exception as error:
-            _why_offline = _in_one_line(error)
-            # wandb keeps the id of a run that failed to start as one in use, and its files: begin anew.
+            _why_offline = f"no run can be started on the server ({_in_one_line(error)})"
+            # wandb goes on using the id and the files of a run that failed to start: begin anew.
             (self._folder / "wandb_id").unlink(missing_ok=True)
-            self._remove_files()
-        files = self._folder / "wandb"
-        how = f"`wandb leet {files}` shows it in the terminal, `wandb sync {files}` uploads it"
-        _say_once(f"wandb: {_why_offline}, so runs are logged offline, to wandb/ in their folders: {how}", about="offline")
+            shutil.rmtree(self._files, ignore_errors=True)
+        how = f"`wandb leet {self._files}` shows them in the terminal, `wandb sync {self._files}` uploads them"
+        _say_once(f"wandb: {_why_offline}; logging offline, to the folder wandb/ of each run: {how}", key="offline")
         return None
 
-    def _open(self, wandb, about: dict, **how):
+    def _open(self, wandb, mode: str, about: dict):
         path = self._folder / "wandb_id"
-        run_id = path.read_text().strip() if path.exists() else ""
+        run_id, resume = path.read_text().strip() if path.exists() else "", None
         if not run_id:
             run_id = secrets.token_hex(4)
             path.write_text(run_id)
-        return wandb.init(dir=self._folder, id=run_id, **about, **how)
-
-    def _remove_files(self) -> None:
-        shutil.rmtree(self._folder / "wandb", ignore_errors=True)
+        elif mode != "offline":
+            # Only where it matters: `wandb sync` adds the rows of such a run to those on the server, else it replaces them.
+            resume = "allow"
+        return wandb.init(dir=self._folder, id=run_id, mode=mode, resume=resume, **about)
 
 
 def _settings(wandb):
-    """wandb's settings for the whole process: bounded in time, silent, and measuring nothing that config.json holds."""
+    """wandb's settings for the whole process: bounded in time, silent, and gathering nothing that config.json has."""
     return wandb.Settings(
         init_timeout=START_SECONDS,
         x_service_wait=START_SECONDS,
-        finish_timeout=FINISH_SECONDS,  # counts for wandb's own hook at exit, too
+        finish_timeout=FINISH_SECONDS,  # also of what wandb itself does at exit
         finish_timeout_raises=True,
         reinit="create_new",  # several runs may be open at once
         silent=True,  # neither prints nor prompts; what a user needs to know is said here
         console="off",
-        stop_fn=lambda: None,  # it would send a SIGINT when somebody presses "stop" in the web page
+        stop_fn=lambda: None,  # by default, "stop" in the web page sends a SIGINT
         save_code=False,
         disable_git=True,
         use_dot_wandb=False,
@@ -161,7 +163,7 @@ def _settings(wandb):
 def _contained():
     """Put back what wandb replaces when its service starts: sys.exit, sys.excepthook and environment variables.
 
-    Its reports on its own errors are off unless they are asked for: at exit they wait for a dead server, half a minute.
+    Its reports on its own errors are off, unless they are asked for: at exit they would wait for a dead server, too.
     """
     functions = sys.exit, sys.excepthook
     names = ("WANDB_SERVICE", "WANDB_ERROR_REPORTING")
@@ -174,6 +176,15 @@ def _contained():
         for name in names:
             os.environ.pop(name, None)
         os.environ.update(variables)
+        atexit.unregister(_tear_down)
+        atexit.register(_tear_down)  # later than wandb's own hook, so it runs earlier, and instead of that
+
+
+def _tear_down() -> None:
+    import wandb
+
+    with suppress(Exception, SystemExit):  # wandb's hook shows a traceback if its service was killed
+        wandb.teardown()
 
 
 def _in_one_line(error: Exception) -> str:
@@ -181,8 +192,8 @@ def _in_one_line(error: Exception) -> str:
     return text if len(text) <= 200 else f"{text[:200]} ..."
 
 
-def _say_once(line: str, about: str | None = None) -> None:
-    """Print ``line``, unless this process has printed one ``about`` the same."""
-    if (about or line) not in _said:
-        _said.add(about or line)
+def _say_once(line: str, key: str | None = None) -> None:
+    """Print ``line``, unless this process has printed it, or one with the same ``key``, before."""
+    if (key or line) not in _said:
+        _said.add(key or line)
         print(line, flush=True)

@@ -1,0 +1,50 @@
+"""A sweep: one base config, the axes along which it varies, and the seeds."""
+
+from dataclasses import dataclass, field, fields, replace
+from itertools import product
+from typing import Any
+
+from configs.base import RunConfig, TicketFields
+from errors import UserError
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Every combination of the axes for every seed, of ``base``; or ``settings``, a list of combinations spelled out.
+
+    ``axes``: ``{field name: values}``. ``settings``: ``[{field name: value}, ...]``, for what is no full grid.
+    """
+
+    base: RunConfig
+    axes: dict[str, list] = field(default_factory=dict)
+    settings: list[dict[str, Any]] = field(default_factory=list)
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+
+    def __post_init__(self):
+        known = {entry.name for entry in fields(self.base)}
+        for name in self.varying:
+            if name not in known or name == "seed":
+                raise UserError(f"{name} is no axis for a {type(self.base).__name__}; axes are its fields but seed")
+        if not self.seeds:
+            raise UserError("a sweep needs at least one seed: --seeds 0 1 2")
+
+    @property
+    def varying(self) -> list[str]:
+        """The names of what varies, besides the seed."""
+        return list(dict.fromkeys([*self.axes, *(name for setting in self.settings for name in setting)]))
+
+    def with_base(self, base: RunConfig, seeds: tuple[int, ...] | None) -> "Sweep":
+        """The same sweep over another base; a flag for what the sweep varies is a mistake."""
+        for name in self.varying:
+            if getattr(base, name) != getattr(self.base, name):
+                raise UserError(f"--{name} is an axis of this sweep; change it in the sweep's config")
+        return replace(self, base=base, seeds=seeds or self.seeds)
+
+    def configs(self) -> list[RunConfig]:
+        """The configs in order: seed by seed, so that a sweep that is cut short has whole seeds."""
+        grid = [dict(zip(self.axes, values, strict=True)) for values in product(*self.axes.values())]
+        return [replace(self.base, seed=seed, **setting) for seed in self.seeds for setting in (self.settings or grid)]
+
+    @property
+    def has_tickets(self) -> bool:
+        return isinstance(self.base, TicketFields)

@@ -1,0 +1,22 @@
+"""When to prune: the MLP's tickets from the init, memorization and checkpoints up to the end."""
+
+from configs.base import MLPTicketConfig
+from configs.sweep import Sweep
+
+sweep = Sweep(
+    base=MLPTicketConfig(retrain_num_epochs=10_000),
+    axes={
+        "prune_at": [
+            "init",
+            "500",
+            "memorization",
+            "6000",
+            "10000",
+            "14000",
+            "18000",
+            "22000",
+            "generalization",
+            "30000",
+        ]
+    },
+)

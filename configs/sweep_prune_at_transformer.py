@@ -1,0 +1,10 @@
+"""When to prune: the Transformer's tickets from six checkpoints."""
+
+from configs.base import TransformerTicketConfig
+from configs.sweep import Sweep
+
+sweep = Sweep(
+    base=TransformerTicketConfig(retrain_num_epochs=10_000),
+    axes={"prune_at": ["init", "memorization", "6000", "10000", "18000", "generalization"]},
+    seeds=(0, 1, 2),
+)

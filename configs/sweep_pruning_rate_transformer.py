@@ -1,0 +1,10 @@
+"""How much to prune: the Transformer's tickets at five rates."""
+
+from configs.base import TransformerTicketConfig
+from configs.sweep import Sweep
+
+sweep = Sweep(
+    base=TransformerTicketConfig(retrain_num_epochs=10_000),
+    axes={"pruning_rate": [0.2, 0.4, 0.6, 0.8, 0.9]},
+    seeds=(0, 1, 2),
+)

@@ -1,0 +1,238 @@
+"""Many runs: every combination of a sweep's axes for every seed, on whatever machine there is.
+
+    python sweep.py --config configs/sweep_pruning_rate.py              as many workers as cores, or populations on a GPU
+    python sweep.py --config configs/sweep_pruning_rate.py --list       what would run, what is done already
+    python sweep.py --config configs/sweep_pruning_rate.py --collect    results.csv, a table and a picture
+
+Workers share no plan: each walks the same ordered list and takes the first run that is not done, that no other holds (a lock
+which the kernel frees when a process dies), and whose dense run is finished; it waits if there is none. So any number of
+workers, array tasks or machines on one file system come out right, and a sweep goes on where it was stopped.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from collecting import collect
+from configs.base import RunConfig
+from configs.load import parse_sweep
+from configs.sweep import Sweep
+from errors import Interrupted, UserError, run_script
+from experiment import Job, choose_device, dense_folder, dense_job, save_mask, ticket_job
+from runner import run_job, run_population
+from training.folder import Busy, locks_work
+
+POLL_SECONDS = 2.0
+POPULATION_AT_MOST = 256  # runs that a worker takes at once; memory may make it fewer
+
+
+@dataclass(frozen=True)
+class Flags:
+    """This script."""
+
+    config: str = "configs/sweep_pruning_rate.py"
+    """Python module that defines `sweep`; flags below override fields of its base."""
+    seeds: tuple[int, ...] | None = None
+    """Seeds instead of those of the sweep."""
+    list: bool = False
+    """Only say what would run and what is done."""
+    collect: bool = False
+    """Only gather what is finished: results.csv, a table and a picture."""
+    output: str = "assets/results"
+    """Folder for what --collect writes."""
+    workers: int = 0
+    """Worker processes of one thread each; 0: as many as cores, or one with populations on a GPU. 1: this process."""
+    population: bool | None = None
+    """Train runs that share shapes as one population; None: on a GPU."""
+    index: int = 0
+    """Where in the list to start, so that array tasks do not all begin with the same run."""
+    num_tasks: int = 1
+    """Number of array tasks; needed only where the file system has no locks, where each keeps to its share."""
+
+
+@dataclass
+class Unit:
+    """One run of a sweep: a config, and how to make its job, which for a ticket needs the dense run."""
+
+    config: RunConfig
+    is_dense: bool
+    job: Job | None = field(default=None)
+
+    @property
+    def is_ready(self) -> bool:
+        return self.is_dense or dense_folder(self.config).is_finished
+
+    @property
+    def is_done(self) -> bool:
+        if self.job is None and self.is_ready:
+            self.job = dense_job(self.config) if self.is_dense else ticket_job(self.config)
+        return self.job is not None and self.job.folder.is_finished
+
+    def __str__(self) -> str:
+        if self.job is not None:
+            return self.job.folder.path.name
+        name = self.config.run_name()
+        return (
+            name
+            if self.is_dense
+            else f"{name}, {self.config.pruner}{self.config.pruning_rate:g} at {self.config.prune_at}"
+        )
+
+
+def plan(sweep: Sweep) -> list[Unit]:
+    """The dense runs that are needed, each once, then the sweep's runs in order."""
+    configs = sweep.configs()
+    if not sweep.has_tickets:
+        return [Unit(config, True) for config in configs]
+    dense = {str(config.identity()): config for config in configs}
+    return [Unit(config, True) for config in dense.values()] + [Unit(config, False) for config in configs]
+
+
+def work(units: list[Unit], start: int, population: bool) -> dict[str, str]:
+    """Take runs until none is left; gives ``{run: message}`` of those that failed."""
+    order = units[start % len(units) :] + units[: start % len(units)]
+    failed: dict[int, str] = {}
+
+    def attempt(unit: Unit, action: Callable[[], object]) -> object:
+        try:
+            return action()
+        except (Busy, Interrupted):
+            raise
+        except (UserError, OSError, RuntimeError) as error:
+            failed[id(unit)] = str(error)
+            print(f"failed: {unit}: {error}", flush=True)
+            return None
+
+    while True:
+        left = [unit for unit in order if id(unit) not in failed and not attempt(unit, lambda u=unit: u.is_done)]
+        left = [unit for unit in left if id(unit) not in failed]
+        ready = [unit for unit in left if unit.is_ready and unit.job is not None]
+        taken = take_population(ready) if population else take_one(ready, attempt)
+        if taken:
+            continue
+        stuck = [unit for unit in left if not unit.is_ready and dense_failed(unit, units, failed)]
+        for unit in stuck:
+            failed[id(unit)] = "its dense run failed"
+        if not left:
+            return {str(unit): failed[id(unit)] for unit in units if id(unit) in failed}
+        if not stuck:
+            time.sleep(POLL_SECONDS)
+
+
+def dense_failed(unit: Unit, units: list[Unit], failed: dict[int, str]) -> bool:
+    return any(
+        other.is_dense and id(other) in failed and other.config.identity() == unit.config.identity() for other in units
+    )
+
+
+def take_one(ready: list[Unit], attempt: Callable) -> bool:
+    """Train the first of these runs that no other process holds; False where all are held."""
+    for unit in ready:
+        try:
+            if unit.job.mask is not None:
+                attempt(unit, lambda u=unit: save_mask(u.job))
+            attempt(unit, lambda u=unit: run_job(u.job))
+            return True
+        except Busy:
+            continue
+    return False
+
+
+def take_population(ready: list[Unit]) -> bool:
+    """Train these runs together, but for those that another process holds; False where all are held."""
+    jobs = []
+    for unit in ready[:POPULATION_AT_MOST]:
+        with contextlib.suppress(Busy):
+            if unit.job.mask is not None:
+                save_mask(unit.job)
+            jobs.append(unit.job)
+    return bool(run_population(jobs))
+
+
+def share(units: list[Unit], index: int, num_tasks: int) -> list[Unit]:
+    """The units of one task where locks do not work: those of every num_tasks-th dense run."""
+    dense = list(dict.fromkeys(str(unit.config.identity()) for unit in units))
+    return [unit for unit in units if dense.index(str(unit.config.identity())) % num_tasks == index % num_tasks]
+
+
+def run_workers(argv: list[str], units: list[Unit], root: Path, workers: int) -> int:
+    """Start worker processes of this very command and show how far they are; gives the number of runs that failed."""
+    from tqdm import tqdm
+
+    logs = [root / f"worker{number}.log" for number in range(workers)]
+    root.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, str(Path(__file__).resolve()), *argv, "--workers=1", "--threads=1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    processes = []
+    for number, log in enumerate(logs):
+        with log.open("w") as file:
+            start = number * len(units) // workers
+            processes.append(
+                subprocess.Popen([*command, f"--index={start}"], stdout=file, stderr=file, env=environment)
+            )
+    done = sum(unit.is_done for unit in units)
+    bar = tqdm(total=len(units), initial=done, unit=" runs", disable=None, desc=root.name)
+    try:
+        while any(process.poll() is None for process in processes):
+            time.sleep(POLL_SECONDS)
+            bar.update(sum(unit.is_done for unit in units) - bar.n)
+    except BaseException:
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            process.wait()
+        raise
+    finally:
+        bar.close()
+    failures = {line.strip() for log in logs for line in log.read_text().splitlines() if line.startswith("failed: ")}
+    left = sum(not unit.is_done for unit in units)
+    print("\n".join(sorted(failures)) or "no run failed")
+    print(f"{len(units) - left} of {len(units)} runs are done, {left} are left; logs: {', '.join(map(str, logs))}")
+    return left
+
+
+def body(argv: list[str] | None) -> int:
+    flags, sweep = parse_sweep(Flags, argv, prog="sweep.py", description=__doc__)
+    units, root = plan(sweep), Path(sweep.base.root)
+    if flags.list:
+        for unit in units:
+            print("done   " if unit.is_done else "ready  " if unit.is_ready else "waits  ", unit)
+        print(f"{sum(unit.is_done for unit in units)} of {len(units)} runs are done")
+        return 0
+    if flags.collect:
+        collect(sweep, [unit.job.folder.path for unit in units if not unit.is_dense and unit.is_done] or
+                [unit.job.folder.path for unit in units if unit.is_done], Path(flags.output) / Path(flags.config).stem)  # fmt: skip
+        return 0
+    on_gpu = choose_device(sweep.base).type == "cuda"
+    population = on_gpu if flags.population is None else flags.population
+    workers = flags.workers or (1 if population else os.cpu_count() or 1)
+    if workers > 1:
+        return 1 if run_workers(sys.argv[1:] if argv is None else argv, units, root, workers) else 0
+    mine = units
+    if not locks_work(root):
+        print(
+            f"{root} lies on a file system without locks between machines: task {flags.index} keeps to its share of the runs"
+        )
+        mine = share(units, flags.index, flags.num_tasks)
+    torch.set_num_threads(1)
+    failed = work(mine, flags.index, population)
+    for name, message in failed.items():
+        print(f"failed: {name}: {message}")
+    print(f"{sum(unit.is_done for unit in mine)} of {len(mine)} runs are done, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_script(lambda: body(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

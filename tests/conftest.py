@@ -1,0 +1,30 @@
+"""No test sees or touches what is the user's: the home folder, the wandb account, the runs."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sealed(tmp_path_factory):
+    """A home folder of the tests' own, wandb switched off. A test of wandb sets WANDB_MODE itself."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(("WANDB_", "XDG_")):
+                patch.delenv(name)
+        patch.setenv("HOME", str(home))
+        patch.setenv("MPLCONFIGDIR", str(home / "matplotlib"))
+        patch.setenv("WANDB_MODE", "disabled")
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS.parent), str(TESTS)]))  # for processes of their own
+        yield home
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty folder, which is the working directory; run folders go to ``place / "runs"``."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
