@@ -1,9 +1,9 @@
-# Two commands: `make run` shows the headline, `make test` checks the code. Both set up .venv first.
+# `make run` shows the headline, `make test` checks the code. Both set up .venv first.
 PYTHON ?= python3
 # Passed on to pip, for example PIP_FLAGS="--index-url <the index of another torch build>".
 PIP_FLAGS ?=
 
-.PHONY: run test lint clean
+.PHONY: run test lint slurm clean
 run: .venv/run.ok
 	.venv/bin/python main.py --dataset=modular_addition --pruning_rate=0.6 --seed=42
 
@@ -13,6 +13,10 @@ test: lint
 lint: .venv/test.ok
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+
+# Slurm on this (throw-away) machine, as one node, to try run_lottery_ticket.sh.
+slurm:
+	bash tests/slurm_node.sh
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
