@@ -3,6 +3,7 @@
 Every script runs its body through :func:`run_script`, the only place that turns an error into a message and an exit status.
 """
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -22,10 +23,13 @@ class Interrupted(Exception):
 def run_script(body: Callable[[], int | None]) -> int:
     """Call ``body``; report what the user can mend in one line on stderr.
 
-    Returns the exit status: 0, 2 for a mistake or a failing disk, 130 or 143 after an interruption.
+    Returns the exit status: 0, 2 for a mistake or a failing disk, 130 or 143 after an interruption, 141 for a closed pipe.
     """
     try:
         return body() or 0
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # or Python complains once more at exit
+        return 141
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -15,14 +15,14 @@ from figures import plot_comparison
 from runner import run_job
 from tables import matrices_table, read_result, results_table, speedup_text
 
-DATASETS = {"modular_addition": "configs/config_pruning.py"}
+DATASETS = {"modular_addition": "configs/config_pruning.py", "mnist": "configs/config_pruning_mnist.py"}
 
 
 @dataclass(frozen=True)
 class Flags:
     """This script."""
 
-    dataset: Literal["modular_addition"] = "modular_addition"
+    dataset: Literal["modular_addition", "mnist"] = "modular_addition"
     """Picks the default config module; --config overrides it."""
     stage: Literal["all", "train_full", "prune", "retrain"] = "all"
     """train_full: the dense run. prune: the mask. retrain: the ticket. all: these, then the comparison."""

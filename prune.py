@@ -17,14 +17,16 @@ from tables import matrices_table, read_result, results_table, speedup_text
 class Flags:
     """This script."""
 
-    config: str = "configs/config_pruning.py"
+    config: str | None = None
     """Python module that defines `config`; every flag below overrides a field of it."""
     rerun: bool = False
     """Move a ticket with these settings aside and train again."""
 
 
-def body(argv: list[str] | None) -> None:
-    flags, config = parse(Flags, argv, prog="prune.py", description=__doc__)
+def body(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
+    """Parse, prune, retrain unless that is done, and print what came out beside the dense run."""
+    description += f"\n\nWithout --config: {default_config}"
+    flags, config = parse(Flags, argv, prog=prog, description=description, default_config=lambda given: default_config)
     job = ticket_job(config)
     if flags.rerun:
         move_aside(job)
@@ -40,7 +42,7 @@ def body(argv: list[str] | None) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: body(argv))
+    return run_script(lambda: body(argv, "prune.py", __doc__, "configs/config_pruning.py"))
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ class Unit:
 
     config: RunConfig
     is_dense: bool
+    varying: list[str] = field(default_factory=list)
     job: Job | None = field(default=None)
 
     @property
@@ -93,7 +94,9 @@ def plan(sweep: Sweep) -> list[Unit]:
     if not sweep.has_tickets:
         return [Unit(config, True) for config in configs]
     dense = {str(config.identity()): config for config in configs}
-    return [Unit(config, True) for config in dense.values()] + [Unit(config, False) for config in configs]
+    return [Unit(config, True) for config in dense.values()] + [
+        Unit(config, False, sweep.varying) for config in configs
+    ]
 
 
 def work(units: list[Unit], start: int, population: bool) -> dict[str, str]:

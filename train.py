@@ -14,14 +14,16 @@ from tables import read_result, results_table
 class Flags:
     """This script."""
 
-    config: str = "configs/config.py"
+    config: str | None = None
     """Python module that defines `config`; every flag below overrides a field of it."""
     rerun: bool = False
     """Move a run with these settings aside and train again."""
 
 
-def body(argv: list[str] | None) -> None:
-    flags, config = parse(Flags, argv, prog="train.py", description=__doc__)
+def body(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
+    """Parse, train unless that is done, and print what came out."""
+    description += f"\n\nWithout --config: {default_config}"
+    flags, config = parse(Flags, argv, prog=prog, description=description, default_config=lambda given: default_config)
     job = dense_job(config)
     if flags.rerun:
         move_aside(job)
@@ -31,7 +33,7 @@ def body(argv: list[str] | None) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: body(argv))
+    return run_script(lambda: body(argv, "train.py", __doc__, "configs/config.py"))
 
 
 if __name__ == "__main__":

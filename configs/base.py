@@ -249,7 +249,7 @@ class TicketFields:
 
     def ticket_name(self, epoch: int) -> str:
         """The dense run's name, the mask, and every setting of the retraining that is not the dense run's."""
-        mask = f"{self.pruner}{self.pruning_rate:g}_{self.scope}_at{epoch}" if self.use_mask else "no_mask"
+        mask = f"{self.pruner}{self.pruning_rate}_{self.scope}_at{epoch}" if self.use_mask else "no_mask"
         own = {f"retrain_{name}": value for name, value in self.retraining().items() if value != getattr(self, name)}
         return short(f"{self.run_name()}__{mask}" + spell(own))
 

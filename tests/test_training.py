@@ -28,6 +28,15 @@ LOSSES = {"mlp": cross_entropy, "transformer": cross_entropy, "image": squared_e
 close = torch.testing.assert_close
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """On a busy machine the threads of networks this small wait for one another most of the time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def make_split(kind, seed=0, num_train=12, num_test=9):
     """Random examples with random labels."""
     source = generator(seed, "examples")

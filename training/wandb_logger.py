@@ -189,7 +189,7 @@ def _tear_down() -> None:
 
 def _in_one_line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:200]} ..."
+    return text if len(text) <= 140 else f"{text[:140]} ..."
 
 
 def _say_once(line: str, key: str | None = None) -> None:

@@ -1,0 +1,17 @@
+"""Make a ticket from a dense run on MNIST: take the mask, rewind to the init, retrain.
+
+The dense run is found by its settings, which the plain flags describe; it is not trained here.
+"""
+
+import sys
+
+from errors import run_script
+from prune import body
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_script(lambda: body(argv, "prune_mnist.py", __doc__, "configs/config_pruning_mnist.py"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""Runs that are killed, interrupted, locked: nothing is lost, and the numbers are those of a run left alone."""
+
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+
+import pytest
+from scripts import (
+    Spawned,
+    assert_readable,
+    assert_refused,
+    assert_same_run,
+    call,
+    load,
+    progress,
+    rows_of,
+    run_folders,
+    snapshot,
+    succeed,
+)
+
+# Large enough that torch really divides the work between two threads.
+STORY = (
+    *("--device=cpu", "--threads=2", "--p=23", "--frac_train=0.5", "--d_emb=700", "--d_model=32"),
+    *("--num_epochs=150", "--save_every=20", "--prune_at=120", "--retrain_num_epochs=110"),
+)
+PACE = 0.002
+TINY_ENDLESS = ("--device=cpu", "--threads=1", "--p=7", "--d_emb=8", "--d_model=6", "--num_epochs=90")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The root of a dense run and its ticket, made by one process that nothing disturbs."""
+    place = tmp_path_factory.mktemp("undisturbed")
+    run = Spawned(place, "main", *STORY)
+    assert run.status() == 0, run.output
+    return place / "runs"
+
+
+def assert_same_story(root, undisturbed):
+    (dense,), (ticket,) = run_folders(root)
+    (left_alone,), (ticket_left_alone,) = run_folders(undisturbed)
+    assert_same_run(dense, left_alone)
+    assert_same_run(ticket, ticket_left_alone)
+
+
+def test_killed_at_random_points_a_run_ends_with_the_same_numbers(place, undisturbed):
+    """kill -9 in the dense run, in the ticket, in the middle of saving: no file is unreadable and no number differs."""
+    chance = random.Random(1)
+    targets = sorted(chance.sample(range(2, 250), 6))
+    kills = 0
+    for target in targets:
+        with Spawned(place, "main", *STORY, "--save_every=20", pace=PACE) as run:
+            if run.wait(lambda: progress(place / "runs") >= target):  # noqa: B023
+                run.wait(lambda until=iter(range(chance.randrange(8))): next(until, None) is None)
+                run.kill()
+                kills += run.process.exitcode == -signal.SIGKILL
+            assert_readable(place / "runs")
+    assert kills == len(targets)
+    with Spawned(place, "main", *STORY) as run:
+        assert run.status() == 0, run.output
+        assert "goes on from epoch" in run.output
+    assert_readable(place / "runs")
+    assert_same_story(place / "runs", undisturbed)
+
+
+def test_killed_while_it_saves_all_the_time_a_run_leaves_no_unreadable_file(place):
+    chance = random.Random(2)
+    flags = (*TINY_ENDLESS, "--num_epochs=100000", "--save_every=1")
+    saved = -1
+    for _ in range(6):
+        with Spawned(place, "train", *flags) as run:
+            assert run.wait(lambda: list(place.glob("runs/*/state.pth")))
+            run.wait(lambda until=iter(range(chance.randrange(60))): next(until, None) is None)
+            run.kill()
+        assert_readable(place / "runs")
+        ((folder,), _) = run_folders("runs")
+        epoch = load(folder / "state.pth")["epoch"]
+        assert epoch >= saved, "what was saved is not lost"
+        saved = epoch
+        assert not (folder / "summary.json").exists()
+    assert saved > 0
+
+
+def test_asked_to_stop_a_run_saves_and_says_how_to_go_on(place, undisturbed):
+    """Ctrl-C, then SIGTERM, then SIGUSR1, each in the process that goes on, and then to the end."""
+    asked = ((signal.SIGINT, 130, 30), (signal.SIGTERM, 143, 70), (signal.SIGUSR1, 143, 190))
+    for number, status, rows in asked:
+        with Spawned(place, "main", *STORY, pace=PACE) as run:
+            assert run.wait(lambda: progress(place / "runs") >= rows), run.output  # noqa: B023
+            os.kill(run.pid, number)
+            assert run.status() == status
+            assert "Traceback" not in run.output
+            dense, tickets = run_folders("runs")
+            folder = (tickets or dense)[0]
+            epoch = load(folder / "state.pth")["epoch"]
+            assert f"stopped at epoch {epoch}, saved; run the same command again to go on" in run.output
+            assert not (folder / "summary.json").exists()
+            assert rows_of(folder)[-1][0] <= epoch
+        assert_readable(place / "runs")
+    assert len(run_folders("runs")[1]) == 1, "the last signal came in the ticket"
+    with Spawned(place, "main", *STORY) as run:
+        assert run.status() == 0, run.output
+        assert f"goes on from epoch {epoch}" in run.output
+    assert_same_story(place / "runs", undisturbed)
+
+
+def test_two_processes_get_the_same_numbers_and_another_seed_others(place, undisturbed):
+    with Spawned(place, "train", *STORY[:-2]) as one, Spawned(place, "train", *STORY[:-2], "--seed=1") as other:
+        assert one.status() == other.status() == 0, one.output + other.output
+    by_seed = {
+        json.loads((path / "config.json").read_text())["config"]["seed"]: path for path in run_folders("runs")[0]
+    }
+    assert_same_run(by_seed[42], run_folders(undisturbed)[0][0])
+    pairs = list(zip(rows_of(by_seed[42]), rows_of(by_seed[1]), strict=True))
+    assert all(row[1] != other[1] for row, other in pairs)
+
+
+def test_leftovers_of_a_killed_process_do_not_hurt(place):
+    succeed("train", "--root=clean")
+    ((clean,), _) = run_folders("clean")
+    folder = place / "runs" / clean.name
+    folder.mkdir(parents=True)
+    for name in ("lock", ".config.json.a1b2c3.tmp"):  # killed while it wrote config.json
+        (folder / name).write_text('{"kin')
+    succeed("train")
+    assert_same_run(folder, clean)
+    (folder / "summary.json").unlink()  # killed before it wrote summary.json, having written a lot
+    for name in (
+        ".state.pth.a1.tmp",
+        ".10.pth.b2.tmp",
+        ".final.pth.c3.tmp",
+        ".summary.json.d4.tmp",
+        ".metrics.csv.e5.tmp",
+    ):
+        (folder / name).write_bytes(b"PK\x03\x04 half a fi")
+    with (folder / "metrics.csv").open("a") as file:
+        file.write("30,0.1,0.")
+    outcome = succeed("train")
+    assert "goes on from epoch 30" in outcome.out
+    assert_same_run(folder, clean)
+    assert (folder / "summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    "lost", [["state.pth"], ["state.pth", "init.pth", "10.pth"], ["metrics.csv"], ["final.pth", "20.pth"]]
+)
+def test_an_unfinished_run_that_lost_files_still_gets_the_same_numbers(place, lost):
+    succeed("train")
+    ((folder,), _) = run_folders("runs")
+    whole = shutil.copytree(folder, place / "whole")
+    (folder / "summary.json").unlink()
+    for name in lost:
+        (folder / name).unlink()
+    outcome = succeed("train")
+    assert ("goes on" in outcome.out) == ("state.pth" not in lost)
+    if "20.pth" in lost:  # a checkpoint before the saved state is not made again
+        (whole / "20.pth").unlink()
+    assert_same_run(folder, whole)
+
+
+def test_a_folder_in_use_is_refused_until_its_process_ends(place):
+    with Spawned(place, "train", *TINY_ENDLESS, pace=0.05) as run:
+        assert run.wait(lambda: progress(place / "runs") >= 3), run.output
+        for flags in ((), ("--rerun",), ("--lr=1e-3",)):
+            outcome = call("train", *flags, size=TINY_ENDLESS)
+            assert_refused(outcome, "is being trained by another process", f"pid {run.pid}")
+        assert_refused(call("prune", "--prune_at=0", size=TINY_ENDLESS), "there is no finished dense run")
+        assert_refused(call("main", "--prune_at=0", size=TINY_ENDLESS), "is being trained by another process")
+        # Other runs beside it are free, and the one in use goes on undisturbed.
+        assert call("train", "--seed=1", size=TINY_ENDLESS).status == 0
+        before = progress(place / "runs")
+        assert run.wait(lambda: progress(place / "runs") > before)
+        run.kill()
+    assert call("train", size=TINY_ENDLESS).status == 0
+    assert call("train", "--root=clean", size=TINY_ENDLESS).status == 0
+    assert_same_run(place / "runs" / run_folders("clean")[0][0].name, run_folders("clean")[0][0])
+
+
+def test_a_ticket_in_use_is_refused_as_well(place):
+    flags = (*TINY_ENDLESS, "--prune_at=0")
+    assert call("train", size=TINY_ENDLESS).status == 0
+    with Spawned(place, "prune", *flags, pace=0.05) as run:
+        assert run.wait(lambda: progress(place / "runs") >= 95), run.output
+        _, (ticket,) = run_folders("runs")
+        before = snapshot(ticket)["mask.pth"]
+        for script in ("prune", "main"):
+            assert_refused(call(script, *flags, size=()), "is being trained by another process", f"pid {run.pid}")
+        assert snapshot(ticket)["mask.pth"] == before
+        assert run.status() == 0
+    assert "is finished and is reused" in call("prune", *flags, size=()).out
+
+
+def test_two_at_once_do_not_both_train(place):
+    """Two started together: one trains, the other is refused, or reuses what the first has finished."""
+    flags = (*TINY_ENDLESS, "--num_epochs=40")
+    with Spawned(place, "train", *flags, pace=0.02) as one, Spawned(place, "train", *flags, pace=0.02) as other:
+        statuses = sorted([one.status(), other.status()])
+    assert statuses == [0, 2], one.output + other.output
+    assert "is being trained by another process" in one.output + other.output
+    ((folder,), _) = run_folders("runs")
+    assert [int(row[0]) for row in rows_of(folder)] == list(range(41))
+
+
+def test_progress_is_told_now_and_then_where_there_is_no_terminal(place, monkeypatch):
+    import training.progress
+
+    ticks = itertools.count(0, 0.5)
+    monkeypatch.setattr(training.progress.time, "perf_counter", lambda: float(next(ticks)))
+    outcome = succeed("train")
+    lines = [line for line in outcome.out.splitlines() if line.startswith("dense mlp: epoch ")]
+    assert 1 <= len(lines) < 10
+    assert "of 30, train_acc" in lines[0]
+    assert "\r" not in outcome.out + outcome.err
