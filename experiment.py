@@ -66,6 +66,16 @@ def num_threads(config: RunConfig) -> int:
     return config.threads or min(2, os.cpu_count() or 1)
 
 
+def use_cpu(config: RunConfig) -> None:
+    """Set the number of threads, and take denormal floats for 0.
+
+    Once a network fits its training set, gradients of wrong classes are so small that many are denormal, and a product of such
+    numbers takes some six times as long. Threads that exist already would not follow, so this comes before the first product.
+    """
+    torch.set_num_threads(num_threads(config))
+    torch.set_flush_denormal(True)
+
+
 def settings_of(config: RunConfig, **more) -> dict:
     """What config.json holds, but for the identity."""
     return {
@@ -144,6 +154,7 @@ class Job:
 
 def dense_job(config: RunConfig) -> Job:
     """The dense run of a config."""
+    use_cpu(config)
     dense = config.dense()
     folder = dense_folder(config)
     return Job(dense, folder, settings_of(dense), "dense", config.run_name())
@@ -151,6 +162,7 @@ def dense_job(config: RunConfig) -> Job:
 
 def ticket_job(config: TicketFields) -> Job:
     """The retraining of a ticket: takes the mask from the dense run, which must be there, and rewinds to its epoch 0."""
+    use_cpu(config)
     dense = require_dense(config)
     epoch, path = resolve_prune_at(config, dense)
     folder = find_run(config.root, config.ticket_name(epoch), config.ticket_identity(epoch))

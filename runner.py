@@ -11,7 +11,7 @@ from torch import nn
 from configs.base import RunConfig
 from data.modular import OPERATIONS
 from data.split import Split
-from experiment import LOSSES, Job, build_model, build_split, choose_device, load_weights, num_threads
+from experiment import LOSSES, Job, build_model, build_split, choose_device, load_weights, use_cpu
 from figures import plot_curves
 from provenance import code_hash
 from pruning.masks import count_kept
@@ -111,7 +111,7 @@ def run_job(job: Job) -> RunFolder:
         return folder
     with folder.lock():
         folder.claim(job.settings)
-        torch.set_num_threads(num_threads(job.config))
+        use_cpu(job.config)
         member = prepare(job)
         try:
             member.recorder.start()
@@ -142,7 +142,7 @@ def run_population(jobs: Iterable[Job]) -> list[RunFolder]:
             for member in members:
                 member.recorder.start()
             for group in groups.values():
-                torch.set_num_threads(num_threads(group[0].job.config))
+                use_cpu(group[0].job.config)
                 size = members_that_fit(group[0])
                 for first in range(0, len(group), size):
                     train_members(group[first : first + size])

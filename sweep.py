@@ -19,8 +19,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
 from collecting import collect
 from configs.base import RunConfig
 from configs.load import parse_sweep
@@ -225,7 +223,6 @@ def body(argv: list[str] | None) -> int:
             f"{root} lies on a file system without locks between machines: task {flags.index} keeps to its share of the runs"
         )
         mine = share(units, flags.index, flags.num_tasks)
-    torch.set_num_threads(1)
     failed = work(mine, flags.index, population)
     for name, message in failed.items():
         print(f"failed: {name}: {message}")
