@@ -4,7 +4,7 @@ Figures are made without pyplot: no display is needed, and matplotlib's global s
 axis, as grokking is read; from 0 to 1 it is linear, so that epoch 0, the init, has a place.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
@@ -51,9 +51,12 @@ def matrices_of(path: Path, functions: Sequence[Matrix]) -> dict[Matrix, np.ndar
     return matrices
 
 
-def read_matrices(folder: Path, functions: Sequence[Matrix]) -> dict[Matrix, dict[int, np.ndarray]]:
-    """The same for all checkpoints of a run, ``{function: {epoch: (neurons, values)}}``, in the order of the epochs."""
-    found = {epoch: matrices_of(path, functions) for epoch, path in list_checkpoints(folder).items()}
+def read_matrices(
+    folder: Path, functions: Sequence[Matrix], epochs: Container[int] | None = None
+) -> dict[Matrix, dict[int, np.ndarray]]:
+    """The same for all checkpoints of a run, or those of ``epochs``, ``{function: {epoch: (neurons, values)}}``, in order."""
+    paths = list_checkpoints(folder)
+    found = {epoch: matrices_of(path, functions) for epoch, path in paths.items() if epochs is None or epoch in epochs}
     if not found:
         raise UserError(f"{folder} holds no checkpoints: is it the folder of a run?")
     matrices = {function: {epoch: found[epoch][function] for epoch in found} for function in functions}

@@ -50,11 +50,11 @@ run folders   {dense_path} (dense)
 picture       {picture}
 wandb         {dense_path / "wandb"}, {ticket_path / "wandb"}
 
-Next: how the frequencies appear
+Next: watch the neurons
     python visualize.py --grok_weight_path {dense_path / "final.pth"} --weight_folder {dense_path} \\
         --ticket_folder {ticket_path} --output_folder {ticket_path / "visualize"}
 or another mask
-    python main.py --prune_at=init --pruning_rate={config.pruning_rate:g} --seed={config.seed}""")
+    python main.py --config {config.module} --prune_at=init --pruning_rate={config.pruning_rate:g} --seed={config.seed}""")
 
 
 def body(argv: list[str] | None) -> None:

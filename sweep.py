@@ -69,21 +69,23 @@ class Unit:
     def is_ready(self) -> bool:
         return self.is_dense or dense_folder(self.config).is_finished
 
+    def make_job(self) -> None:
+        """Find the run's folder, and a ticket's mask; once. Raises UserError where there can be none."""
+        if self.job is None:
+            self.job = dense_job(self.config) if self.is_dense else ticket_job(self.config)
+
     @property
     def is_done(self) -> bool:
-        if self.job is None and self.is_ready:
-            self.job = dense_job(self.config) if self.is_dense else ticket_job(self.config)
+        if self.is_ready:
+            with contextlib.suppress(UserError):  # a run that cannot be made is not done; work() says why
+                self.make_job()
         return self.job is not None and self.job.folder.is_finished
 
     def __str__(self) -> str:
         if self.job is not None:
             return self.job.folder.path.name
-        name = self.config.run_name()
-        return (
-            name
-            if self.is_dense
-            else f"{name}, {self.config.pruner}{self.config.pruning_rate:g} at {self.config.prune_at}"
-        )
+        varying = ", ".join(f"{name} {getattr(self.config, name)}" for name in self.varying)
+        return ", ".join(filter(None, [self.config.run_name(), varying]))
 
 
 def plan(sweep: Sweep) -> list[Unit]:
@@ -97,8 +99,8 @@ def plan(sweep: Sweep) -> list[Unit]:
     ]
 
 
-def work(units: list[Unit], start: int, population: bool) -> dict[str, str]:
-    """Take runs until none is left; gives ``{run: message}`` of those that failed."""
+def work(units: list[Unit], start: int, population: bool) -> list[str]:
+    """Take runs until none is left; gives ``run: message`` for each that failed."""
     order = units[start % len(units) :] + units[: start % len(units)]
     failed: dict[int, str] = {}
 
@@ -109,13 +111,15 @@ def work(units: list[Unit], start: int, population: bool) -> dict[str, str]:
             raise
         except (UserError, OSError, RuntimeError) as error:
             failed[id(unit)] = str(error)
-            print(f"failed: {unit}: {error}", flush=True)
+            print(f"could not train {unit}: {error}", flush=True)
             return None
 
     while True:
-        left = [unit for unit in order if id(unit) not in failed and not attempt(unit, lambda u=unit: u.is_done)]
-        left = [unit for unit in left if id(unit) not in failed]
-        ready = [unit for unit in left if unit.is_ready and unit.job is not None]
+        left = [unit for unit in order if id(unit) not in failed and not unit.is_done]
+        ready = [unit for unit in left if unit.is_ready]
+        for unit in ready:
+            attempt(unit, unit.make_job)
+        left, ready = ([unit for unit in some if id(unit) not in failed] for some in (left, ready))
         taken = take_population(ready) if population else take_one(ready, attempt)
         if taken:
             continue
@@ -123,7 +127,7 @@ def work(units: list[Unit], start: int, population: bool) -> dict[str, str]:
         for unit in stuck:
             failed[id(unit)] = "its dense run failed"
         if not left:
-            return {str(unit): failed[id(unit)] for unit in units if id(unit) in failed}
+            return [f"{unit}: {failed[id(unit)]}" for unit in units if id(unit) in failed]
         if not stuck:
             time.sleep(POLL_SECONDS)
 
@@ -224,8 +228,8 @@ def body(argv: list[str] | None) -> int:
         )
         mine = share(units, flags.index, flags.num_tasks)
     failed = work(mine, flags.index, population)
-    for name, message in failed.items():
-        print(f"failed: {name}: {message}")
+    for message in failed:
+        print(f"failed: {message}")
     print(f"{sum(unit.is_done for unit in mine)} of {len(mine)} runs are done, {len(failed)} failed")
     return 1 if failed else 0
 

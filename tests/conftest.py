@@ -19,6 +19,9 @@ def sealed(tmp_path_factory):
         patch.setenv("HOME", str(home))
         patch.setenv("MPLCONFIGDIR", str(home / "matplotlib"))
         patch.setenv("WANDB_MODE", "disabled")
+        patch.setenv(
+            "OMP_WAIT_POLICY", "passive"
+        )  # threads that spin while they wait starve each other on a busy machine
         patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS.parent), str(TESTS)]))  # for processes of their own
         yield home
 

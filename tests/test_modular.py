@@ -161,6 +161,8 @@ def test_random_labels_are_the_same_again_and_others_for_another_seed():
     torch.manual_seed(0)
     assert table("rand", 11, seed=5) == labels
     assert table_of(modular_split(11, "rand", 0.9, False, 5)) == labels, "the fraction does not change the function"
+    in_order = [modular_split(11, "rand", 0.5, False, seed).train_y for seed in (5, 6)]
+    assert not torch.equal(*in_order), "the labels themselves are drawn from the seed, not only the pairs they fall on"
     other = table("rand", 11, seed=6)
     assert sum(other[pair] != label for pair, label in labels.items()) > 80
     assert set(labels.values()) == set(range(11))
@@ -185,6 +187,22 @@ def test_an_unknown_operation_names_the_known_ones():
 def test_a_fraction_that_leaves_a_set_empty_is_refused(frac_train, empty):
     with pytest.raises(UserError, match=f"{empty} set of 3 pairs"):
         modular_split(2, "add", frac_train, True, 0)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    p=st.sampled_from((2, 3)),
+    fn_name=st.sampled_from(("add", "divide")),
+    frac_train=st.floats(0, 1, allow_subnormal=False),
+    is_symmetric_input=st.booleans(),
+)
+def test_it_is_refused_exactly_where_a_set_is_empty(p, fn_name, frac_train, is_symmetric_input):
+    without = [(a, 0) for a in range(p)] if fn_name == "divide" else []
+    if all(slow_split(p, frac_train, is_symmetric_input, 0, without)):
+        modular_split(p, fn_name, frac_train, is_symmetric_input, 0)
+    else:
+        with pytest.raises(UserError, match="frac_train"):
+            modular_split(p, fn_name, frac_train, is_symmetric_input, 0)
 
 
 def test_a_fraction_that_leaves_one_pair_on_a_side_is_not():

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import time
 
 import pytest
 from scripts import (
@@ -25,7 +26,7 @@ from scripts import (
 # Large enough that torch really divides the work between two threads.
 STORY = (
     *("--device=cpu", "--threads=2", "--p=23", "--frac_train=0.5", "--d_emb=700", "--d_model=32"),
-    *("--num_epochs=150", "--save_every=20", "--prune_at=120", "--retrain_num_epochs=110"),
+    *("--num_epochs=90", "--save_every=20", "--prune_at=80", "--retrain_num_epochs=70"),
 )
 PACE = 0.002
 TINY_ENDLESS = ("--device=cpu", "--threads=1", "--p=7", "--d_emb=8", "--d_model=6", "--num_epochs=90")
@@ -50,12 +51,12 @@ def assert_same_story(root, undisturbed):
 def test_killed_at_random_points_a_run_ends_with_the_same_numbers(place, undisturbed):
     """kill -9 in the dense run, in the ticket, in the middle of saving: no file is unreadable and no number differs."""
     chance = random.Random(1)
-    targets = sorted(chance.sample(range(2, 250), 6))
+    targets = sorted(chance.sample(range(2, 155), 5))
     kills = 0
     for target in targets:
-        with Spawned(place, "main", *STORY, "--save_every=20", pace=PACE) as run:
+        with Spawned(place, "main", *STORY, pace=PACE) as run:
             if run.wait(lambda: progress(place / "runs") >= target):  # noqa: B023
-                run.wait(lambda until=iter(range(chance.randrange(8))): next(until, None) is None)
+                time.sleep(chance.uniform(0, 0.01))
                 run.kill()
                 kills += run.process.exitcode == -signal.SIGKILL
             assert_readable(place / "runs")
@@ -74,7 +75,7 @@ def test_killed_while_it_saves_all_the_time_a_run_leaves_no_unreadable_file(plac
     for _ in range(6):
         with Spawned(place, "train", *flags) as run:
             assert run.wait(lambda: list(place.glob("runs/*/state.pth")))
-            run.wait(lambda until=iter(range(chance.randrange(60))): next(until, None) is None)
+            time.sleep(chance.uniform(0, 0.1))
             run.kill()
         assert_readable(place / "runs")
         ((folder,), _) = run_folders("runs")
@@ -87,7 +88,7 @@ def test_killed_while_it_saves_all_the_time_a_run_leaves_no_unreadable_file(plac
 
 def test_asked_to_stop_a_run_saves_and_says_how_to_go_on(place, undisturbed):
     """Ctrl-C, then SIGTERM, then SIGUSR1, each in the process that goes on, and then to the end."""
-    asked = ((signal.SIGINT, 130, 30), (signal.SIGTERM, 143, 70), (signal.SIGUSR1, 143, 190))
+    asked = ((signal.SIGINT, 130, 25), (signal.SIGTERM, 143, 70), (signal.SIGUSR1, 143, 110))
     for number, status, rows in asked:
         with Spawned(place, "main", *STORY, pace=PACE) as run:
             assert run.wait(lambda: progress(place / "runs") >= rows), run.output  # noqa: B023
@@ -99,7 +100,7 @@ def test_asked_to_stop_a_run_saves_and_says_how_to_go_on(place, undisturbed):
             epoch = load(folder / "state.pth")["epoch"]
             assert f"stopped at epoch {epoch}, saved; run the same command again to go on" in run.output
             assert not (folder / "summary.json").exists()
-            assert rows_of(folder)[-1][0] <= epoch
+            assert rows_of(folder)[-1][0] == epoch
         assert_readable(place / "runs")
     assert len(run_folders("runs")[1]) == 1, "the last signal came in the ticket"
     with Spawned(place, "main", *STORY) as run:

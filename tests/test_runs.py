@@ -1,6 +1,8 @@
 """Run folders: what is in them, that a ticket is what it says, and when a run is reused."""
 
+import itertools
 import json
+import shlex
 import shutil
 from dataclasses import fields, replace
 
@@ -10,11 +12,6 @@ import torch
 import torch.nn.functional as F
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-import runner
-from configs.base import NOT_IDENTITY, MLPConfig, MLPTicketConfig, TransformerConfig, TransformerTicketConfig
-from data.modular import OPERATIONS
-from experiment import build_model, build_split
 from scripts import (
     TINY,
     TINY_TRANSFORMER,
@@ -29,13 +26,18 @@ from scripts import (
     snapshot,
     succeed,
 )
+
+import runner
+from configs.base import NOT_IDENTITY, MLPConfig, MLPTicketConfig, TransformerConfig, TransformerTicketConfig
+from data.modular import OPERATIONS
+from experiment import build_model, build_split
 from training.checkpoints import list_checkpoints
 from training.metrics import is_due
 
 HEADER = "epoch,train_loss,test_loss,train_acc,test_acc,train_prob,test_prob,l1norm,l2norm"
 LONG = ("--num_epochs=1250", "--save_every=400")
 SAVED = [0, 100, 200, 400, 500, 800, 1000, 1200, 1250]
-CONFIG = MLPConfig(p=7, d_emb=8, d_model=6, num_epochs=1250, save_every=400, frac_train=0.5, device="cpu")
+CONFIG = MLPConfig(fn_name="multiply", p=7, frac_train=0.5, d_emb=8, d_model=6, lr=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,7 @@ def test_a_tickets_config_json_names_its_dense_run_and_the_masks_source(long):
     assert stored["mask_source"]["checkpoint"] == "800.pth"
     assert stored["mask_source"]["epoch"] == 800
     assert stored["identity"]["dense"] == config_of(dense)["identity"]
-    assert stored["identity"]["retraining"] == {"lr": 1e-3, "weight_decay": 1.0, "num_epochs": 130}
+    assert stored["identity"]["retraining"] == {"lr": 0.01, "weight_decay": 1.0, "num_epochs": 130}
 
 
 def test_checkpoints_hold_weights_and_epoch_alone(long):
@@ -138,9 +140,9 @@ def test_metrics_are_recorded_densely_and_at_every_checkpoint(long):
     epochs = [int(row[0]) for row in rows_of(dense)]
     assert epochs == sorted(set(epochs))
     assert epochs[:101] == list(range(101))
-    assert all(after - before <= max(1, after / 100) for before, after in zip(epochs, epochs[1:], strict=False))
+    assert all(after - before <= max(1, after / 100) for before, after in itertools.pairwise(epochs))
     assert set(SAVED) <= set(epochs)
-    assert len(epochs) < 400
+    assert len(epochs) < 500
     # A function of the epoch alone: a shorter run records the same epochs as far as it goes.
     assert [int(row[0]) for row in rows_of(ticket)] == [epoch for epoch in epochs if epoch <= 130]
     assert is_due(1010)
@@ -176,7 +178,7 @@ def test_epoch_e_is_the_weights_after_e_updates(long):
     split = build_split(CONFIG)
     model = build_model(CONFIG, split)
     assert bits(dict(model.state_dict())) == bits(load(long[0] / "init.pth")["model"])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1.0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, betas=(0.9, 0.98), weight_decay=1.0)
     for _ in range(100):
         optimizer.zero_grad()
         F.cross_entropy(model(split.train_x).double(), split.train_y).backward()
@@ -212,9 +214,9 @@ def test_the_summary_comes_last_and_agrees_with_the_metrics(long):
 
 def test_stopping_thresh_stops_at_the_first_record_below_it(root):
     losses = [(int(row[0]), row[2]) for row in rows_of(run_folders(root)[0][0])]
-    threshold = losses[12][1]
+    threshold = min(loss for _, loss in losses) * 1.0001
     first = next(epoch for epoch, loss in losses if loss < threshold)
-    assert 0 < first < 30
+    assert 0 < first < 30, "so that it is told from the first and the last epoch"
     succeed("train", f"--stopping_thresh={threshold!r}", "--root=stopped")
     ((folder,), _) = run_folders("stopped")
     assert json.loads((folder / "summary.json").read_text())["status"] == "stopped"
@@ -305,14 +307,14 @@ def test_use_mask_false_trains_the_dense_init_again_without_a_mask(root):
 
 def test_retrain_flags_change_the_ticket_alone(root):
     before = snapshot(root)
-    succeed("prune", "--prune_at=20", "--retrain_lr=0.01", "--retrain_weight_decay=0", "--retrain_num_epochs=12")
+    succeed("prune", "--prune_at=20", "--retrain_lr=0.02", "--retrain_weight_decay=0", "--retrain_num_epochs=12")
     (_,), (ticket,) = run_folders(root)
     assert before.items() <= snapshot(root).items()
     assert list(list_checkpoints(ticket)) == [0, 10, 12]
     mask, start = load(ticket / "mask.pth")["mask"], load(ticket / "init.pth")["model"]
     after = load(ticket / "10.pth")["model"]
     steps = torch.cat([(after[name] - start[name])[mask[name]].abs() for name in mask])
-    assert 0.01 < steps.max() <= 0.11, "ten steps of AdamW at lr 0.01 without decay"
+    assert 0.11 < steps.max() <= 0.22, "ten steps of AdamW at lr 0.02 without decay"
 
 
 @pytest.mark.parametrize("spelling", ["--global_pruning=False", "--scope=local"])
@@ -439,8 +441,6 @@ def test_without_a_dense_run_the_message_holds_the_command_that_makes_it(place):
     outcome = call("prune", *flags)
     assert_refused(outcome, "python train.py --config")
     assert not list(place.iterdir())
-    import shlex
-
     script, *argv = shlex.split(outcome.message.partition("python ")[2])
     assert script == "train.py"
     succeed("train", *argv, size=("--threads=1", "--device=cpu"))
@@ -482,7 +482,7 @@ def test_scripts_share_runs_that_are_the_same(place):
     same = [
         ("main", "--prune_at=30"),
         ("main", "--stage=retrain", "--prune_at=generalization", "--generalization_epoch=35"),
-        ("prune", "--checkpoint=30", "--memorization_epoch=17", "--retrain_lr=0.001"),
+        ("prune", "--checkpoint=30", "--memorization_epoch=17", "--retrain_lr=0.01"),
         ("train",),
         ("main", "--stage=all", "--threads=2", "--device=auto", "--mem_threshold=0.5", "--gen_threshold=0.5"),
         ("main", "--root=./runs/", "--wandb_project=other"),
@@ -595,7 +595,7 @@ def nearby(draw, known, config):
     return replace(config, **{name: draw(known[name]) for name in names})
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_different_settings_have_different_names(data):
     one = data.draw(configs())
@@ -607,14 +607,14 @@ def test_different_settings_have_different_names(data):
     assert len(one.run_name()) <= 150
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_different_tickets_have_different_names(data):
     dense = data.draw(configs())
     own = {field.name: getattr(dense, field.name) for field in fields(dense)}
     one = KINDS[type(dense)](**own, **{name: data.draw(values) for name, values in TICKET_SETTINGS.items()})
     other = data.draw(nearby(TICKET_SETTINGS, one) | nearby(SETTINGS, one))
-    at = data.draw(st.integers(0, 9)), data.draw(st.integers(0, 9))
+    at = data.draw(st.sampled_from([(3, 3), (3, 30)]))
     same = one.ticket_identity(at[0]) == other.ticket_identity(at[1])
     assert (one.ticket_name(at[0]) == other.ticket_name(at[1])) == same
     assert one.ticket_name(at[0]) != one.run_name()
@@ -622,6 +622,15 @@ def test_different_tickets_have_different_names(data):
     control = replace(one, use_mask=False)
     assert control.ticket_identity(1) == control.ticket_identity(2) != one.ticket_identity(1)
     assert control.ticket_name(1) == control.ticket_name(2) != one.ticket_name(1)
+
+
+def test_settings_that_differ_by_very_little_have_different_names():
+    config = MLPTicketConfig(lp_alpha=0.1, stopping_thresh=0.1, retrain_lr=0.1, retrain_weight_decay=0.1)
+    names = [name for name in (*SETTINGS, *TICKET_SETTINGS) if isinstance(getattr(config, name), float)]
+    assert len(names) == 10
+    for name in names:
+        other = replace(config, **{name: getattr(config, name) * (1 - 1e-9)})
+        assert other.ticket_name(3) != config.ticket_name(3), name
 
 
 def test_every_field_is_part_of_the_identity_or_said_not_to_be():

@@ -151,7 +151,7 @@ def test_each_of_a_population_is_updated_with_its_own_rate_and_decay(kind, maske
 @settings(deadline=None, max_examples=25)
 @given(
     kind=st.sampled_from(KINDS),
-    rate=st.floats(0, 1),
+    rate=st.floats(0, 1, allow_subnormal=False),
     lr=st.sampled_from((1e-4, 1e-2, 1.0)),
     weight_decay=st.sampled_from((0.0, 1.0, 30.0)),
     num_steps=st.integers(0, 12),

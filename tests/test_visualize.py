@@ -18,8 +18,10 @@ import gif
 import visualize
 from analysis.fourier import effective_input, effective_output
 from errors import UserError
+from panels import Panels
 from training.checkpoints import save_tensors
 from training.metrics import COLUMNS
+from views import by_frequency
 
 
 def make_weights(kind: str, d_model: int, p: int, purity: float, seed: int = 0) -> dict[str, torch.Tensor]:
@@ -118,14 +120,38 @@ def test_frames_are_the_union_of_epochs_and_each_side_tells_its_own():
     assert side.caption(None) == "ticket: no checkpoint yet"
 
 
+def test_of_too_many_epochs_those_that_lie_most_evenly_on_a_log_axis_are_shown():
+    saved = [0, 100, 200, 500, *range(1000, 100_001, 1000)]
+    shown = [epoch for (epoch,) in gif.shown_epochs([saved], 60)]
+    assert len(shown) == 60
+    assert set(shown) <= set(saved)
+    assert shown[0] == 0
+    assert shown[-1] == 100_000
+    early, late = ([epoch for epoch in shown if first <= epoch < first + 10_000] for first in (10_000, 90_000))
+    assert len(early) == 10, "none is left out where they lie far apart"
+    assert len(late) < 5
+    assert gif.shown_epochs([saved], 104) == gif.shown_epochs([saved])
+    assert gif.shown_epochs([[0, 5, 10], [0, 6]], 2) == [(0, 0), (10, 6)]
+    # 11 is left out, and 10 too: the side that has it still shows its latest at 20.
+    assert gif.shown_epochs([[0, 1, 10], [0, 1, 3, 11, 20]], 4)[-1] == (10, 20)
+
+
 def test_the_grokked_weights_choose_and_order_the_neurons_of_both_sides(mlp):
     _, _, dense, ticket = mlp
     runs, grok = runs_and_grok(dense, ticket)
+    shown = gif.shown_epochs([[0, 100, 300], [0, 50, 100]])
     for view in visualize.VIEWS["mlp"]:
-        movie = visualize.make_movie(view, runs, grok[view.matrix], "dense/final.pth", 48)
+        movie = visualize.make_movie(view, runs, shown, grok, "dense/final.pth", 48)
         # p = 7: neurons 0 ... 4 have the frequencies 2, 1, 3, 2, 1, all pure, so that the strengths decide by rounding.
-        assert [label.split(" ", 1)[1] for label in movie.labels] == ["k = 1", "k = 1", "k = 2", "k = 2", "k = 3"]
-        order = [int(label.split(":")[0]) for label in movie.labels]
+        assert [label.split(" ", 1)[1] for label in movie.panels.labels] == [
+            "k = 1",
+            "k = 1",
+            "k = 2",
+            "k = 2",
+            "k = 3",
+        ]
+        assert movie.epochs == shown
+        order = [int(label.split(":")[0]) for label in movie.panels.labels]
         assert sorted(order) == [0, 1, 2, 3, 4]
         for side, run in zip(movie.sides, runs, strict=True):
             assert list(side.values) == list(run.matrices[view.matrix])
@@ -135,18 +161,19 @@ def test_the_grokked_weights_choose_and_order_the_neurons_of_both_sides(mlp):
         assert "all 5 neurons" in movie.note[0]
 
     weights = np.stack([np.cos(2 * np.pi * k * np.arange(11) / 11) for k in (5, 4, 3, 2, 1, 1, 1)])
-    assert visualize.choose_neurons(weights, 3)[[0, -1]].tolist() == [visualize.choose_neurons(weights, 48)[0], 0]
+    all_neurons, few = (by_frequency(weights, number).neurons for number in (48, 3))
+    assert few[[0, -1]].tolist() == [all_neurons[0], 0]
 
 
 def test_all_frequencies_are_shown(mlp):
     _, _, dense, ticket = mlp
     runs, grok = runs_and_grok(dense, ticket)
     view = next(view for view in visualize.VIEWS["mlp"] if view.name == "input_spectra")
-    movie = visualize.make_movie(view, runs, grok[view.matrix], "final.pth", 48)
-    assert movie.x_ends == (1, 3)
-    assert movie.y_ends == (0, 1)
+    movie = visualize.make_movie(view, runs, [(300, 100)], grok, "final.pth", 48)
+    assert movie.panels.x_ends == (1, 3)
+    assert movie.panels.y_ends == (0, 1)
     assert movie.sides[0].values[300].shape == (5, 3)
-    np.testing.assert_array_equal(movie.backdrop, np.eye(3)[[0, 0, 1, 1, 2]])
+    np.testing.assert_array_equal(movie.panels.backdrop, np.eye(3)[[0, 0, 1, 1, 2]])
 
 
 def movie_of(draw: str, *sides: dict[int, list[list[float]]]) -> gif.Movie:
@@ -154,10 +181,11 @@ def movie_of(draw: str, *sides: dict[int, list[list[float]]]) -> gif.Movie:
         gif.Side(f"side {i}", {e: np.array(v, float) for e, v in side.items()}, {}) for i, side in enumerate(sides)
     ]
     ends, _ = gif.symmetric_ends([value for side in sides for value in side.values.values()])
-    return gif.Movie("title", ["a note"], draw, sides, ["0: k = 1", "1: k = 2"], (0, 2), ends)
+    panels = Panels(draw, ["0: k = 1", "1: k = 2"], (0, 2), ends)
+    return gif.Movie("title", ["a note"], panels, sides, gif.shown_epochs([list(side.values) for side in sides]))
 
 
-@pytest.mark.parametrize("draw", list(gif.DRAW))
+@pytest.mark.parametrize("draw", ["curves", "bars"])
 def test_axes_are_the_same_in_all_frames_and_on_both_sides(draw):
     same, other = [1.0, -1.0, 1.0], [2.0, 2.0, 2.0]
     movie = movie_of(draw, {0: [same, other], 9: [same, [-20.0, 0.0, 20.0]]}, {0: [same, other], 5: [same, [0.1] * 3]})
@@ -192,7 +220,8 @@ def test_few_far_values_do_not_flatten_the_others_and_that_is_said():
 def test_a_gif_of_20_frames_of_noise_is_small(tmp_path):
     rng = np.random.default_rng(0)
     sides = [gif.Side("noise", {epoch: rng.normal(size=(48, 67)) for epoch in range(20)}, {}) for _ in range(2)]
-    movie = gif.Movie("worst case", ["note"], "curves", sides, [str(n) for n in range(48)], (0, 66), (-4, 4))
+    panels = Panels("curves", [str(n) for n in range(48)], (0, 66), (-4, 4))
+    movie = gif.Movie("worst case", ["note"], panels, sides, [(epoch, epoch) for epoch in range(20)])
     gif.save_gif(list(gif.render(movie)), tmp_path / "noise.gif")
     assert (tmp_path / "noise.gif").stat().st_size < 3e6
     assert len(iio.imread(tmp_path / "noise.gif")) == 20
@@ -247,8 +276,8 @@ def test_wrong_runs_and_files_are_told_in_one_line(mlp, tmp_path, capsys):
 
     assert "folder of a run?" in told(tmp_path / "nowhere", ticket)
     assert "different kinds" in told(dense, transformer)
-    assert "p = 7, ticket has 5 and p = 11" in told(dense, larger)
-    assert "p = 11" in told(dense, ticket, grok=larger / "final.pth")
+    assert "5 neurons of 7 weights, ticket has 5 of 11" in told(dense, larger)
+    assert "has 5 of 11" in told(dense, ticket, grok=larger / "final.pth")
     assert "diffusion" in told(dense, foreign)
     assert "holds no checkpoints" in told(no_checkpoints, grok=dense / "final.pth")
     assert "different networks" in told(mixed)
@@ -257,6 +286,7 @@ def test_wrong_runs_and_files_are_told_in_one_line(mlp, tmp_path, capsys):
     assert "not finite" in told(dense, grok=diverged)
     assert "is not there" in told(dense, grok=tmp_path / "none.pth")
     assert "1 or more" in told(dense, num_neurons=0)
+    assert "2 or more" in told(dense, max_frames=1)
     assert "--help" in told(dense, neurons=3)
     assert "invalid int" in told(dense, num_neurons="many")
     assert "required" in one_line_error(capsys, ["--weight_folder", str(dense)])
@@ -279,5 +309,12 @@ def test_the_script_explains_itself():
     script = Path(visualize.__file__)
     command = [sys.executable, str(script), "--help"]
     shown = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"COLUMNS": "100"}, check=True)
-    for flag in ("--grok_weight_path", "--weight_folder", "--ticket_folder", "--output_folder", "--num_neurons"):
+    for flag in (
+        "--grok_weight_path",
+        "--weight_folder",
+        "--ticket_folder",
+        "--output_folder",
+        "--num_neurons",
+        "--max_frames",
+    ):
         assert flag in shown.stdout

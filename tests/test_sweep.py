@@ -1,0 +1,377 @@
+"""Sweeps: the plan, workers that share none, populations that equal single runs, and what is collected."""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scripts
+from scripts import assert_refused, assert_same_run, call, run_folders, snapshot, succeed
+
+import runner
+import sweep
+import training.recording
+from configs.base import MLPConfig, MLPTicketConfig, TransformerConfig
+from configs.sweep import Sweep
+from errors import UserError
+from experiment import dense_job, ticket_job
+from runner import run_job, run_population
+from tables import read_result
+from training.folder import locks_work
+from training.metrics import median_epoch
+
+BASE = {"device": "cpu", "threads": 1, "p": 7, "frac_train": 0.5, "fn_name": "multiply"}
+SMALL = BASE | {"d_emb": 8, "d_model": 6, "lr": 0.01, "num_epochs": 30, "save_every": 10}
+MODULE = """
+from configs.base import MLPTicketConfig
+from configs.sweep import Sweep
+
+sweep = Sweep(base=MLPTicketConfig(**{small!r}), axes={axes!r}, seeds=(0, 1))
+"""
+
+
+@pytest.fixture(autouse=True)
+def without_pictures(monkeypatch):
+    """They take longer than everything else."""
+    monkeypatch.setattr(runner, "plot_curves", lambda folder, path: path.touch())
+
+
+@pytest.fixture
+def module(place, monkeypatch):
+    """A sweep of two seeds, two rates and two weight decays: 2 dense runs and 8 tickets."""
+    monkeypatch.setitem(scripts.SCRIPTS, "sweep", sweep.main)
+    monkeypatch.setattr(sweep, "POLL_SECONDS", 0.05)
+    return write(place, {"pruning_rate": [0.3, 0.6], "retrain_weight_decay": [1.0, 0.0]})
+
+
+def write(place: Path, axes: dict) -> Path:
+    path = place / "my_sweep.py"
+    path.write_text(MODULE.format(small=SMALL, axes=axes))
+    return path
+
+
+def run_sweep(module: Path, *flags):
+    return call("sweep", f"--config={module}", *flags, size=())
+
+
+def done(root="runs") -> set[str]:
+    return {path.parent.name for path in Path(root).glob("*/summary.json")}
+
+
+def test_configs_are_the_grid_seed_by_seed():
+    made = Sweep(MLPTicketConfig(), {"pruning_rate": [0.1, 0.2], "scope": ["global", "local"]}, seeds=(5, 6)).configs()
+    told = [(config.seed, config.pruning_rate, config.scope) for config in made]
+    grid = [(0.1, "global"), (0.1, "local"), (0.2, "global"), (0.2, "local")]
+    assert told == [(5, *point) for point in grid] + [(6, *point) for point in grid]
+
+
+def test_settings_spell_out_what_is_no_grid():
+    made = Sweep(MLPTicketConfig(), settings=[{"prune_at": "init"}, {"pruner": "random"}], seeds=(0,)).configs()
+    assert [(config.prune_at, config.pruner) for config in made] == [
+        ("init", "magnitude"),
+        ("generalization", "random"),
+    ]
+
+
+@pytest.mark.parametrize("axes", [{"seed": [1]}, {"num_heads": [1]}])
+def test_an_axis_is_a_field_but_not_the_seed(axes):
+    with pytest.raises(UserError, match="no axis"):
+        Sweep(MLPTicketConfig(), axes)
+
+
+def test_a_sweep_trains_each_dense_run_once_and_every_ticket(module):
+    listed = run_sweep(module, "--list")
+    assert listed.out.count("ready") == 2
+    assert listed.out.count("waits") == 8
+    assert not Path("runs").exists()
+    outcome = run_sweep(module, "--workers=1")
+    assert outcome.status == 0, outcome
+    assert "10 of 10 runs are done, 0 failed" in outcome
+    dense, tickets = run_folders(Path("runs"))
+    assert (len(dense), len(tickets)) == (2, 8)
+    before = snapshot(Path("runs"))
+    assert "10 of 10" in run_sweep(module, "--list")
+    assert run_sweep(module, "--workers=1").status == 0
+    assert snapshot(Path("runs")) == before
+
+
+def test_a_ticket_of_a_sweep_is_the_ticket_of_main(module):
+    run_sweep(module, "--workers=1", "--seeds", "1")
+    flags = [f"--{name}={value}" for name, value in SMALL.items()]
+    succeed("main", *flags, "--root=alone", "--seed=1", "--pruning_rate=0.3", "--retrain_weight_decay=0", size=())
+    for name in done("alone"):
+        assert_same_run(Path("alone") / name, Path("runs") / name)
+
+
+def test_flags_override_the_base_and_the_seeds_but_not_an_axis(module):
+    outcome = run_sweep(module, "--seeds", "3", "--num_epochs=12", "--list")
+    assert "seed3_num_epochs12" in outcome
+    assert "of 5 runs" in outcome
+    assert_refused(run_sweep(module, "--pruning_rate=0.5"), "pruning_rate", "axis")
+    assert_refused(run_sweep("configs/config.py"), "`sweep`")
+
+
+def test_two_sweeps_at_once_train_every_run_once(module):
+    command = [sys.executable, str(scripts.REPOSITORY / "sweep.py"), f"--config={module}", "--workers=1"]
+    both = [subprocess.Popen([*command, f"--index={start}"], stdout=subprocess.PIPE, text=True) for start in (0, 7)]
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert len(done()) == 10
+    run_sweep(module, "--workers=1", "--root=alone")
+    for name in done():
+        assert_same_run(Path("alone") / name, Path("runs") / name)
+
+
+def test_workers_report_what_they_did(module):
+    command = [sys.executable, str(scripts.REPOSITORY / "sweep.py"), f"--config={module}", "--workers=2"]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished
+    assert "no run failed" in finished.stdout
+    assert "10 of 10 runs are done, 0 are left" in finished.stdout
+
+
+def test_a_run_that_fails_is_reported_and_stops_no_other(place, module):
+    module = write(place, {"prune_at": ["init", "17"]})
+    outcome = run_sweep(module, "--workers=1")
+    assert outcome.status == 1
+    assert "epoch 17 was not saved" in outcome
+    assert "4 of 6 runs are done, 2 failed" in outcome
+    assert len(done()) == 4
+
+
+def test_tickets_of_a_dense_run_that_fails_are_not_waited_for(module, monkeypatch):
+    whole = sweep.run_job
+
+    def broken(job):
+        if job.config.seed == 0 and job.job_type == "dense":
+            raise OSError("no space left")
+        return whole(job)
+
+    monkeypatch.setattr(sweep, "run_job", broken)
+    outcome = run_sweep(module, "--workers=1")
+    assert outcome.status == 1
+    assert "no space left" in outcome
+    assert "5 of 10 runs are done, 5 failed" in outcome
+
+
+def test_a_killed_sweep_goes_on_where_it_was(module):
+    command = [sys.executable, str(scripts.REPOSITORY / "sweep.py"), f"--config={module}", "--workers=1"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while len(done()) < 3:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    assert 3 <= len(done()) < 10
+    assert run_sweep(module, "--workers=1").status == 0
+    run_sweep(module, "--workers=1", "--root=alone")
+    for name in done("alone"):
+        assert_same_run(Path("alone") / name, Path("runs") / name)
+
+
+def test_without_locks_the_tasks_share_by_index_and_miss_nothing(module, monkeypatch):
+    monkeypatch.setattr(sweep, "locks_work", lambda root: False)
+    for index, seed in ((1, 1), (0, 0)):
+        outcome = run_sweep(module, "--workers=1", f"--index={index}", "--num_tasks=2")
+        assert "without locks" in outcome
+        assert "5 of 5 runs are done" in outcome
+        assert sum(f"seed{seed}" in name for name in done()) == 5
+    assert len(done()) == 10
+
+
+def test_locks_work_on_a_local_file_system(tmp_path):
+    assert locks_work(tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    ("mount", "works"),
+    [
+        ("server:/x {root} nfs4 rw,local_lock=none 0 0", True),
+        ("server:/x {root} nfs rw,nolock 0 0", False),
+        ("server:/x {root} nfs rw,local_lock=flock 0 0", False),
+        ("server:/x {root} lustre rw,flock 0 0", True),
+        ("server:/x {root} lustre rw,localflock 0 0", False),
+        ("server:/x /elsewhere nfs rw,nolock 0 0", True),
+    ],
+)
+def test_mounts_that_keep_locks_to_one_machine_are_known(tmp_path, monkeypatch, mount, works):
+    text = f"/dev/sda / ext4 rw 0 0\n{mount.format(root=tmp_path)}\n"
+    monkeypatch.setattr(Path, "read_text", lambda path: text)
+    assert locks_work(tmp_path / "runs") is works
+
+
+def settings(kind: str, root: Path) -> list:
+    """Three dense configs that share shapes, and differ in seed, learning rate and weight decay."""
+    common = BASE | {"root": str(root), "num_epochs": 100, "save_every": 40}
+    if kind == "mlp":
+        base = MLPConfig(d_emb=12, d_model=8, lr=3e-3, **common)
+    else:
+        base = TransformerConfig(d_model=8, d_mlp=8, num_heads=2, num_layers=2, lr=3e-3, **common)
+    return [base, replace(base, seed=1, lr=1e-2), replace(base, seed=2, weight_decay=0.0)]
+
+
+def assert_close(one: Path, other: Path, tolerance: float = 1e-5) -> None:
+    mine, theirs = read_result(one), read_result(other)
+    for column in mine.metrics:
+        bound = tolerance * max(1.0, np.abs(mine.metrics[column]).max())
+        np.testing.assert_allclose(theirs.metrics[column], mine.metrics[column], rtol=0, atol=bound, err_msg=column)
+    keys = ("status", "epochs", "weights_kept", "kept_per_matrix")
+    assert {key: mine.summary[key] for key in keys} == {key: theirs.summary[key] for key in keys}
+    assert sorted(path.name for path in one.glob("*.pth")) == sorted(path.name for path in other.glob("*.pth"))
+
+
+@pytest.mark.parametrize("kind", ["mlp", "transformer"])
+@pytest.mark.parametrize("fits", [3, 2])
+def test_a_population_leaves_what_single_runs_leave(kind, fits, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "members_that_fit", lambda member: fits)
+    for config in settings(kind, tmp_path / "alone"):
+        run_job(dense_job(config))
+    together = run_population([dense_job(config) for config in settings(kind, tmp_path / "together")])
+    assert len(together) == 3
+    for folder in together:
+        assert_close(tmp_path / "alone" / folder.path.name, folder.path)
+
+
+def ticket_configs(root: Path) -> list[MLPTicketConfig]:
+    base = MLPTicketConfig(**SMALL | {"num_epochs": 100}, root=str(root))
+    return [
+        base,
+        replace(base, pruning_rate=0.3, retrain_weight_decay=0.0),
+        replace(base, use_mask=False, retrain_lr=1e-3),
+    ]
+
+
+def test_members_may_have_masks_of_their_own_or_none(tmp_path):
+    for root in ("alone", "together"):
+        run_job(dense_job(ticket_configs(tmp_path / root)[0]))
+    for config in ticket_configs(tmp_path / "alone"):
+        run_job(ticket_job(config))
+    for folder in run_population([ticket_job(config) for config in ticket_configs(tmp_path / "together")]):
+        assert_close(tmp_path / "alone" / folder.path.name, folder.path)
+
+
+def test_members_stop_by_the_rule_of_a_single_run_and_the_stack_shrinks(tmp_path, monkeypatch):
+    sizes = []
+    whole = runner.train
+
+    def counted(model, *more, **named):
+        sizes.append(len(more[3]))
+        return whole(model, *more, **named)
+
+    monkeypatch.setattr(runner, "train", counted)
+    configs = [
+        replace(settings("mlp", tmp_path)[0], seed=seed, lr=lr, stopping_thresh=2.0, num_epochs=400)
+        for seed, lr in ((0, 0.03), (1, 0.01), (2, 1e-5), (3, 0.003))
+    ]
+    for config in configs:
+        run_job(dense_job(replace(config, root=str(tmp_path / "alone"))))
+    sizes.clear()
+    folders = run_population([dense_job(replace(config, root=str(tmp_path / "together"))) for config in configs])
+    assert {read_result(folder.path).summary["status"] for folder in folders} >= {"stopped", "completed"}
+    assert sizes == [4, 2]
+    for folder in folders:
+        assert_close(tmp_path / "alone" / folder.path.name, folder.path, 1e-3)
+
+
+def test_a_member_that_diverges_does_not_disturb_the_others(tmp_path):
+    good = settings("mlp", tmp_path / "together")[:2]
+    bad = replace(good[0], seed=7, lr=1e30)
+    for config in good:
+        run_job(dense_job(replace(config, root=str(tmp_path / "alone"))))
+    folders = run_population([dense_job(config) for config in (good[0], bad, good[1])])
+    told = [read_result(folder.path).summary["status"] for folder in folders]
+    assert told == ["completed", "diverged", "completed"]
+    for folder in (folders[0], folders[2]):
+        assert_close(tmp_path / "alone" / folder.path.name, folder.path)
+
+
+def test_an_interrupted_member_goes_on_in_a_population_and_alone(tmp_path, monkeypatch):
+    for config in settings("mlp", tmp_path / "alone"):
+        run_job(dense_job(config))
+    observe = training.recording.Recorder.observe
+
+    def dies(recorder, epoch, *more):
+        observe(recorder, epoch, *more)
+        if epoch == 55:
+            raise KeyboardInterrupt
+
+    configs = settings("mlp", tmp_path / "together")
+    jobs = [dense_job(config) for config in configs]
+    with monkeypatch.context() as patch:
+        patch.setattr(training.recording.Recorder, "observe", dies)
+        with pytest.raises(KeyboardInterrupt):
+            run_population(jobs)
+    assert not done(tmp_path / "together")
+    run_job(dense_job(configs[0]))
+    run_population([dense_job(config) for config in configs])
+    assert len(done(tmp_path / "together")) == 3
+    for name in done(tmp_path / "together"):
+        assert_close(tmp_path / "alone" / name, tmp_path / "together" / name)
+
+
+def test_what_another_process_holds_is_left_out(tmp_path):
+    configs = settings("mlp", tmp_path)
+    held = dense_job(configs[1]).folder
+    command = f"import sys; sys.path.insert(0, {str(scripts.REPOSITORY)!r})\n" + (
+        f"from training.folder import RunFolder; from pathlib import Path\n"
+        f"with RunFolder(Path({str(held.path)!r}), {{}}).lock(): print('held', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        trained = run_population([dense_job(config) for config in configs])
+        other.communicate("\n")
+    assert held.path.name not in [folder.path.name for folder in trained]
+    assert len(trained) == 2
+
+
+def test_the_memory_of_a_member_is_counted_not_guessed():
+    small = runner.prepare(dense_job(settings("mlp", Path("nowhere"))[0]))
+    wide = runner.prepare(dense_job(replace(settings("mlp", Path("nowhere"))[0], d_model=800)))
+    counted = [runner.bytes_of_member(member.model, member.split, runner.LOSSES["mlp"]) for member in (small, wide)]
+    weights = [sum(weight.nbytes for weight in member.model.parameters()) for member in (small, wide)]
+    assert counted[0] > 6 * weights[0]
+    activations = 2 * 800 * 4 * len(wide.split.train_y)  # the hidden units and what relu saves of them, at the least
+    assert counted[1] - counted[0] > 6 * (weights[1] - weights[0]) + activations / 2
+    assert runner.members_that_fit(small) > 1
+
+
+def test_collect_writes_one_tidy_row_for_each_ticket(module):
+    assert_refused(run_sweep(module, "--collect"), "no run of this sweep is finished")
+    run_sweep(module, "--workers=1")
+    outcome = run_sweep(module, "--collect", "--output=results", "--gen_threshold=0.6")
+    assert outcome.status == 0, outcome
+    with (Path("results") / "my_sweep" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8
+    for row in rows:
+        result = read_result(Path("runs") / row["run"])
+        assert float(row["pruning_rate"]) == result.settings["config"]["pruning_rate"]
+        assert int(row["weights_kept"]) == result.summary["weights_kept"]
+        for threshold in (0.5, 0.9, 0.95, 0.99):
+            above = result.metrics["epoch"][result.metrics["test_acc"] >= threshold]
+            assert row[f"t_gen (test acc >= {threshold})"] == (str(int(above[0])) if len(above) else "")
+        assert row["hardware"]
+    assert (Path("results") / "my_sweep" / "t_gen.png").stat().st_size > 10_000
+    assert "0.3, 1.0" in outcome
+
+
+@pytest.mark.parametrize(
+    ("epochs", "median"), [([3, 1, 2], 2), ([1, 4], 2), ([1, None, 3], 3), ([None, 1], None), ([None, None, 5], None)]
+)
+def test_a_censored_run_is_later_than_all_others_in_a_median(epochs, median):
+    assert median_epoch(epochs) == median
+
+
+def test_every_sweep_in_configs_can_be_listed(place, monkeypatch):
+    monkeypatch.setitem(scripts.SCRIPTS, "sweep", sweep.main)
+    modules = sorted((scripts.REPOSITORY / "configs").glob("sweep_*.py"))
+    assert len(modules) >= 4
+    for path in modules:
+        assert run_sweep(path, "--list").status == 0
+    assert not os.listdir(place)
