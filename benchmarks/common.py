@@ -2,9 +2,15 @@
 
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
+import torch
+
+from experiment import dense_job
+from runner import run_job
 from tables import table
 
 
@@ -41,3 +47,26 @@ def repeat(step: Callable[[], None], epochs: int) -> Callable[[], int]:
         return epochs
 
     return run
+
+
+def whole_run(config, epochs: int) -> Callable[[], int]:
+    """A candidate that makes a run of ``epochs`` with everything switched on, in a folder that is thrown away."""
+
+    def run() -> int:
+        with tempfile.TemporaryDirectory() as root:
+            run_job(dense_job(replace(config, num_epochs=epochs, root=root)))
+        return epochs
+
+    return run
+
+
+def fused_pass(count: int, weight_decay: float) -> Callable[[], None]:
+    """One fused AdamW pass over ``count`` weights, with gradients that stay where they are."""
+    flat, grad, exp_avg, exp_avg_sq = (torch.zeros(count) for _ in range(4))
+    steps = [torch.tensor(1.0)]
+    update = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.98, "weight_decay": weight_decay, "eps": 1e-8}
+
+    def step() -> None:
+        torch._fused_adamw_([flat], [grad], [exp_avg], [exp_avg_sq], [], steps, amsgrad=False, maximize=False, **update)
+
+    return step

@@ -20,7 +20,7 @@ from torch import nn
 
 from benchmarks.common import alternate, print_times, repeat
 from configs.base import MLPConfig, TransformerConfig
-from experiment import build_model, build_split, dense_job
+from experiment import build_model, build_split, dense_job, use_cpu
 from runner import run_job
 
 
@@ -61,17 +61,18 @@ class TextbookTransformer(nn.Module):
         residual = W_E.T[x]
         q, k, v = (torch.stack((residual @ w.T).chunk(self.heads, -1), 1) for w in (W_Q, W_K, W_V))
         scores = q @ k.mT / q.shape[-1] ** 0.5
-        causal = torch.ones(2, 2, dtype=torch.bool).triu(1)
+        causal = torch.ones(2, 2, dtype=torch.bool, device=x.device).triu(1)
         mixed = scores.masked_fill(causal, -torch.inf).softmax(-1) @ v
         residual = residual + mixed.transpose(1, 2).flatten(-2) @ W_O.T
         residual = residual + F.relu(residual @ W_in.T) @ W_out.T
         return residual[:, -1] @ W_U
 
 
-def textbook_step(config):
+def textbook_step(config, device="cpu"):
     """One epoch of the textbook implementation."""
-    split = build_split(config)
-    model = (TextbookMLP if config.kind == "mlp" else TextbookTransformer)(config, split.num_classes)
+    split = build_split(config).to(device)
+    model = (TextbookMLP if config.kind == "mlp" else TextbookTransformer)(config, split.num_classes).to(device)
+    model.masks = {name: mask.to(device) for name, mask in model.masks.items()}
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
     )
@@ -138,7 +139,7 @@ def main() -> None:
     args = parser.parse_args()
     os.environ.setdefault("WANDB_MODE", "offline")
     config = (MLPConfig if args.model == "mlp" else TransformerConfig)(threads=args.threads, device="cpu")
-    torch.set_num_threads(args.threads or min(2, os.cpu_count() or 1))
+    use_cpu(config)
     floor, textbook = floor_step(config), textbook_step(config)
     for step in (floor, textbook):
         repeat(step, 50)()
