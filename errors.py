@@ -31,7 +31,7 @@ def run_script(body: Callable[[], int | None]) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # or Python complains once more at exit
         return 141
     except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("error:", *str(error).split(), file=sys.stderr)  # on one line, whatever a message quotes
         return 2
     except Interrupted as stop:
         print(stop, file=sys.stderr)

@@ -99,7 +99,8 @@ def shades() -> np.ndarray:
     """The colours of an image, from the lowest value to the highest, ``(2 SHADES_A_SIDE + 1, 3) uint8``; 0 is the middle one."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    colors = LinearSegmentedColormap.from_list("", [*LOW, ZERO, *HIGH])(np.linspace(0, 1, 2 * SHADES_A_SIDE + 1))
+    number = 2 * SHADES_A_SIDE + 1
+    colors = LinearSegmentedColormap.from_list("", [*LOW, ZERO, *HIGH], N=number)(np.arange(number))
     return (255 * colors[:, :3]).round().astype(np.uint8)
 
 

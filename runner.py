@@ -11,6 +11,7 @@ from torch import nn
 from configs.base import RunConfig
 from data.modular import OPERATIONS
 from data.split import Split
+from errors import UserError
 from experiment import LOSSES, Job, build_model, build_split, choose_device, load_weights, use_cpu
 from figures import plot_curves
 from provenance import code_hash
@@ -46,10 +47,14 @@ def prepare(job: Job, log_live: bool = True) -> Member:
     if job.init is not None:
         model.load_state_dict(load_weights(job.init, model))
     member = Member(job, split, model, make_recorder(job, model, log_live))
-    state = member.recorder.resume()
-    if state is not None:
-        load_state(member, state, state["epoch"])
-        print(f"{job.folder.path} goes on from epoch {member.start:,}")
+    try:
+        state = member.recorder.resume()
+        if state is not None:
+            load_state(member, state, state["epoch"])
+            print(f"{job.folder.path} goes on from epoch {member.start:,}")
+    except (RuntimeError, TypeError, ValueError, AttributeError):
+        path = job.folder.path / "state.pth"
+        raise UserError(f"{path} is another run's; delete it, or train the run again with --rerun") from None
     return member
 
 

@@ -13,12 +13,12 @@ run       a run as the scripts make it: recording, checkpoints, wandb offline. W
 
 import argparse
 import os
-import statistics
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,7 @@ import runner
 from benchmarks.common import alternate, fused_pass, print_times, repeat, whole_run
 from configs.base import MnistConfig
 from errors import run_script
-from experiment import build_model, build_split, num_threads
+from experiment import build_model, build_split, use_cpu
 from tables import table
 from training import loop
 from training.metrics import is_checkpoint, is_due
@@ -56,7 +56,7 @@ def textbook_step(config: MnistConfig) -> Callable[[], None]:
     """One epoch of the textbook loop."""
     split = build_split(config)
     widths = [split.train_x.shape[1], *[config.d_model] * (config.num_layers + 1)]
-    hidden = [nn.Sequential(nn.Linear(i, o, bias=False), nn.ReLU()) for i, o in zip(widths, widths[1:], strict=False)]
+    hidden = [nn.Sequential(nn.Linear(i, o, bias=False), nn.ReLU()) for i, o in pairwise(widths)]
     model = nn.Sequential(*hidden, nn.Linear(widths[-1], split.num_classes, bias=False))
     with torch.no_grad():
         for weight in model.parameters():
@@ -162,14 +162,15 @@ def print_shares(config: MnistConfig, epochs: int, rounds: int, seconds: dict[st
     """What each part of a run takes: as measured, and for the epochs of ``config`` from how often it comes there."""
     here, there = counts_of(config, epochs), counts_of(config, config.num_epochs)
     measured = {part: sum(seconds[part]) / rounds for part in PARTS}
-    computed = {part: measured[part] / here[part] * there[part] if here[part] else 0.0 for part in PARTS}
+    computed = {part: measured[part] / max(here[part], 1) * there[part] for part in PARTS}
     rows = []
     for part in PARTS:
-        cells = [part]
-        for counts, taken in ((here, measured), (there, computed)):
-            cells += [f"{counts[part]:,}", f"{taken[part]:.2f}", f"{taken[part] / sum(taken.values()):.1%}"]
-        rows.append(cells)
-    print(table(["part", "times", f"s, {epochs:,} epochs", "share", "times", f"s, {config.num_epochs:,} epochs (computed)", "share"], rows))  # fmt: skip
+        columns = ((here, measured), (there, computed))
+        rows.append([part])
+        for counts, taken in columns:
+            rows[-1] += [f"{counts[part]:,}", f"{taken[part]:.2f}", f"{taken[part] / sum(taken.values()):.1%}"]
+    head = ["part", f"times in {epochs:,} epochs", "s", "share"]
+    print(table([*head, f"times in {config.num_epochs:,} epochs", "s (computed)", "share"], rows))
     total = sum(computed.values())
     print(f"computed for {config.num_epochs:,} epochs: {total / 60:.1f} min, {config.num_epochs / total:,.0f} epochs/s")
 
@@ -185,7 +186,7 @@ def body(argv: list[str] | None) -> None:
     args = parser.parse_args(argv)
     os.environ.setdefault("WANDB_MODE", "offline")
     config = MnistConfig(threads=args.threads, device="cpu", train_size=args.train_size, data_root=args.data_root)
-    torch.set_num_threads(num_threads(config))
+    use_cpu(config)
     floor, textbook = floor_step(config), textbook_step(config)
     repeat(floor, min(50, args.steps))()
     repeat(textbook, min(10, args.steps))()

@@ -11,17 +11,14 @@ run       a run as the scripts make it: recording, checkpoints, wandb offline
 
 import argparse
 import os
-import tempfile
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmarks.common import alternate, print_times, repeat
+from benchmarks.common import alternate, fused_pass, print_times, repeat, whole_run
 from configs.base import MLPConfig, TransformerConfig
-from experiment import build_model, build_split, dense_job, use_cpu
-from runner import run_job
+from experiment import build_model, build_split, use_cpu
 
 
 class TextbookMLP(nn.Module):
@@ -97,36 +94,14 @@ def floor_step(config):
     split = build_split(config)
     model = build_model(config, split)
     weights = list(model.parameters())
-    count = sum(weight.numel() for weight in weights)
-    flat, grad, exp_avg, exp_avg_sq = (torch.zeros(count) for _ in range(4))
-    x, steps = model.encode(split.train_x), [torch.tensor(1.0)]
-    update = {
-        "lr": 1e-3,
-        "beta1": 0.9,
-        "beta2": 0.98,
-        "weight_decay": 1.0,
-        "eps": 1e-8,
-        "amsgrad": False,
-        "maximize": False,
-    }
+    x, update = model.encode(split.train_x), fused_pass(sum(weight.numel() for weight in weights), config.weight_decay)
 
     def step():
         loss = F.cross_entropy(model(x).double(), split.train_y)
         torch.autograd.grad(loss, weights)
-        torch._fused_adamw_([flat], [grad], [exp_avg], [exp_avg_sq], [], steps, **update)
+        update()
 
     return step
-
-
-def whole_run(config, epochs: int):
-    """A run of ``epochs`` with everything switched on, in a folder that is thrown away."""
-
-    def run() -> int:
-        with tempfile.TemporaryDirectory() as root:
-            run_job(dense_job(replace(config, num_epochs=epochs, root=root)))
-        return epochs
-
-    return run
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ def load_module(path: str, attribute: str = "config") -> Any:
         spec.loader.exec_module(module)
     except UserError as error:
         raise UserError(f"config {path}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"config {path} raises {type(error).__name__}: {error}") from error
     if not hasattr(module, attribute):
         raise UserError(f"config {path} defines no `{attribute}`; see configs/config.py for an example")
@@ -70,6 +70,9 @@ def parse(script: type, argv: list[str] | None, *, prog: str, description: str, 
     if path is None:
         path = next(field.default for field in fields(script) if field.name == "config")
     config = load_config(path)
+    usual = default_config(given) if default_config else path
+    if isinstance(load_config(usual), TicketFields) and not isinstance(config, TicketFields):
+        raise UserError(f"config {path} describes a dense run, and {prog} needs a ticket's, such as {usual}")
     if isinstance(config, TicketFields) and given["dense_run"]:
         config = _with_dense_run(config, given["dense_run"])
     flags, parsed = override(script, config, argv, prog, description)

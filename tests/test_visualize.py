@@ -132,8 +132,8 @@ def test_of_too_many_epochs_those_that_lie_most_evenly_on_a_log_axis_are_shown()
     assert len(late) < 5
     assert gif.shown_epochs([saved], 104) == gif.shown_epochs([saved])
     assert gif.shown_epochs([[0, 5, 10], [0, 6]], 2) == [(0, 0), (10, 6)]
-    # 11 is left out, and 10 too: the side that has it still shows its latest at 20.
-    assert gif.shown_epochs([[0, 1, 10], [0, 1, 3, 11, 20]], 4)[-1] == (10, 20)
+    # Epoch 50 has no frame of its own, and is still the first side's latest at 52.
+    assert gif.shown_epochs([[0, 50, 100], [0, 49, 52, 100]], 4) == [(0, 0), (0, 49), (50, 52), (100, 100)]
 
 
 def test_the_grokked_weights_choose_and_order_the_neurons_of_both_sides(mlp):

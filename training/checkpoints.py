@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import tempfile
+import warnings
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -72,7 +73,8 @@ def load_tensors(path: Path, keys: tuple[str, ...], device="cpu", mmap: bool = F
     """The dictionary in ``path``, which must hold ``keys``. Raises UserError for anything else that the file may be."""
     path = Path(path)
     try:
-        value = torch.load(path, map_location=device, weights_only=True, mmap=mmap)
+        with warnings.catch_warnings(action="ignore"):  # about foreign files, which are refused below
+            value = torch.load(path, map_location=device, weights_only=True, mmap=mmap)
     except FileNotFoundError:
         raise UserError(f"{path} is not there") from None
     except (
@@ -93,7 +95,8 @@ def load_tensors(path: Path, keys: tuple[str, ...], device="cpu", mmap: bool = F
         reason = "it is truncated, or no checkpoint of this project"
         raise UserError(f"{path} cannot be read: {reason}; delete it, or train the run again with --rerun") from error
     if not isinstance(value, dict) or not all(key in value for key in keys):
-        raise UserError(f"{path} is no file of this project: it lacks {', '.join(keys)}")
+        lacks = f"it lacks {', '.join(keys)}"
+        raise UserError(f"{path} is no file of this project: {lacks}; delete it, or train the run again with --rerun")
     return value
 
 

@@ -53,7 +53,7 @@ def read_metrics(folder: Path) -> dict[str, np.ndarray]:
         table = np.array([[float(cell) for cell in row] for row in rows], dtype=np.float64).reshape(-1, len(COLUMNS))
     except FileNotFoundError:
         raise UserError(f"{path} is not there: is {folder} the folder of a run?") from None
-    except ValueError:
+    except (ValueError, csv.Error):
         raise UserError(f"{path} is damaged; train the run again with --rerun") from None
     return dict(zip(COLUMNS, table.T, strict=True))
 

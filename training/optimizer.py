@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from errors import UserError
 from pruning.masks import check_mask
 
 ALIGNMENT = 16  # floats: every matrix starts at a multiple of 64 bytes, as its own allocation would
@@ -98,6 +99,8 @@ class AdamW:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on from a ``state_dict``; the weights are put back with ``load_weights``."""
         for name, tensor in self.state_dict().items():
+            if name not in state or state[name].shape != tensor.shape:
+                raise UserError(f"the saved {name} of the optimizer is of another model; train again with --rerun")
             tensor.copy_(state[name])
 
     @torch.no_grad()

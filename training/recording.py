@@ -48,7 +48,7 @@ class Recorder:
         if not path.exists():
             return None
         state = load_tensors(path, ("model", "optimizer", "epoch", "rows", "seconds"))
-        self.rows = state["rows"].tolist()
+        self.rows = torch.as_tensor(state["rows"]).reshape(-1, len(COLUMNS)).tolist()
         self.seconds_before = state["seconds"]
         self.last_saved = state["epoch"]
         return state
