@@ -8,7 +8,7 @@ run: .venv/run.ok
 	.venv/bin/python main.py --dataset=modular_addition --pruning_rate=0.6 --seed=42
 
 test: lint
-	.venv/bin/python -m pytest
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto
 
 lint: .venv/test.ok
 	.venv/bin/ruff check .

@@ -36,10 +36,10 @@ Matrix = Callable[[Mapping], np.ndarray]  # {name: weight} -> (neurons, values)
 
 
 def matrices_of(path: Path, functions: Sequence[Matrix]) -> dict[Matrix, np.ndarray]:
-    """What each of ``functions`` makes of the weights in one checkpoint, ``{function: (neurons, values) float64}``."""
+    """What each of ``functions`` makes of the weights in one checkpoint, ``{function: (neurons, values)}``."""
     weights = load_checkpoint(path)["model"]
     try:
-        matrices = {function: function(weights) for function in set(functions)}
+        matrices = {function: function(weights) for function in dict.fromkeys(functions)}
     except KeyError as error:
         raise UserError(f"{path} holds the weights of another kind of network: it has no {error.args[0]}") from None
     except (TypeError, ValueError):

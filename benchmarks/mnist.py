@@ -13,6 +13,7 @@ run       a run as the scripts make it: recording, checkpoints, wandb offline. W
 
 import argparse
 import os
+import statistics
 import sys
 import time
 from collections import defaultdict
@@ -158,8 +159,11 @@ def counts_of(config: MnistConfig, epochs: int) -> dict[str, int]:
     return dict(zip(PARTS, (epochs, len(recorded), len(recorded - saved), len(saved), 1), strict=True))
 
 
-def print_shares(config: MnistConfig, epochs: int, rounds: int, seconds: dict[str, list[float]]) -> None:
-    """What each part of a run takes: as measured, and for the epochs of ``config`` from how often it comes there."""
+def print_shares(config: MnistConfig, epochs: int, rounds: int, floor: float, seconds: dict[str, list[float]]) -> None:
+    """What each part of a run takes: as measured, and for the epochs of ``config`` from how often it comes there.
+
+    ``floor``: its seconds for an epoch.
+    """
     here, there = counts_of(config, epochs), counts_of(config, config.num_epochs)
     measured = {part: sum(seconds[part]) / rounds for part in PARTS}
     computed = {part: measured[part] / max(here[part], 1) * there[part] for part in PARTS}
@@ -172,7 +176,10 @@ def print_shares(config: MnistConfig, epochs: int, rounds: int, seconds: dict[st
     head = ["part", f"times in {epochs:,} epochs", "s", "share"]
     print(table([*head, f"times in {config.num_epochs:,} epochs", "s (computed)", "share"], rows))
     total = sum(computed.values())
-    print(f"computed for {config.num_epochs:,} epochs: {total / 60:.1f} min, {config.num_epochs / total:,.0f} epochs/s")
+    speed, ratio = config.num_epochs / total, total / config.num_epochs / floor
+    print(
+        f"computed for {config.num_epochs:,} epochs: {total / 60:.1f} min, {speed:,.0f} epochs/s, {ratio:.2f} times the floor"
+    )
 
 
 def body(argv: list[str] | None) -> None:
@@ -200,7 +207,7 @@ def body(argv: list[str] | None) -> None:
     print(f"mnist, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print_times(times, "floor")
     print()
-    print_shares(config, args.num_epochs, args.rounds, seconds)
+    print_shares(config, args.num_epochs, args.rounds, statistics.median(times["floor"]) / 1e3, seconds)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 TESTS = Path(__file__).resolve().parent
 
@@ -31,3 +32,10 @@ def place(tmp_path, monkeypatch):
     """An empty folder, which is the working directory; run folders go to ``place / "runs"``."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def denormals():
+    """A run takes denormal floats for 0 in the whole process; the next test, and hypothesis, shall find them as they were."""
+    yield
+    torch.set_flush_denormal(False)

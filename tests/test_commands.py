@@ -1,0 +1,246 @@
+"""Every command of README, word for word, at a tiny size."""
+
+import ast
+import itertools
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from scripts import REPOSITORY, TINY, TINY_TRANSFORMER, call, load, readings, rows_of, run_folders, succeed
+
+import visualize
+from configs.base import MLPConfig, MLPTicketConfig, TransformerConfig, TransformerTicketConfig
+
+FREE = "--device=cpu --threads=1"  # not part of a run's identity
+GIFS = [f"{side}_{what}.gif" for side in ("input", "output") for what in ("weights", "spectra")]
+
+
+def shell(command: str, place: Path, **env) -> subprocess.CompletedProcess:
+    """A command line as a user types it; ``python`` and the scripts are the ones under test."""
+    command = re.sub(r"python (\w+\.py)", lambda m: f"{shlex.quote(sys.executable)} {REPOSITORY / m[1]}", command)
+    return subprocess.run(
+        ["bash", "-c", command], cwd=place, capture_output=True, text=True, timeout=300, env={**os.environ, **env}
+    )
+
+
+def run(command: str, size: tuple[str, ...] = TINY, draw: bool = False):
+    """The same in this process, with the flags that make it tiny."""
+    script, *flags = shlex.split(command, comments=True)[1:]
+    return succeed(script.removesuffix(".py"), *flags, size=size, draw=draw)
+
+
+@pytest.mark.parametrize(
+    ("size", "dense_config", "ticket_config", "kind"),
+    [
+        (TINY, "configs/config.py", "configs/config_pruning.py", "mlp"),
+        (TINY_TRANSFORMER, "configs/config_transformer.py", "configs/config_pruning_transformer.py", "transformer"),
+    ],
+    ids=["mlp", "transformer"],
+)
+def test_train_prune_visualize(place, size, dense_config, ticket_config, kind, capsys):
+    outcome = run(f"python train.py --config {dense_config}", size, draw=True)
+    (dense,), _ = run_folders("runs")
+    assert dense.name.startswith(f"{kind}_multiply_seed42")
+    assert f"run folder: {dense}" in outcome.out
+    outcome = run(f"python prune.py --config {ticket_config}", size, draw=True)
+    (_,), (ticket,) = run_folders("runs")
+    assert f"run folders: {dense} (dense), {ticket} (ticket)" in outcome.out
+    assert load(ticket / "mask.pth")["source"]["epoch"] == 30
+    command = (
+        f"python visualize.py --grok_weight_path {dense / 'final.pth'} --weight_folder {dense} "
+        f"--ticket_folder {ticket} --output_folder pictures"
+    )
+    assert visualize.main(shlex.split(command)[2:]) == 0, capsys.readouterr().err
+    for name in GIFS:
+        assert (place / "pictures" / name).read_bytes().startswith(b"GIF8")
+
+
+def test_main_tells_the_whole_story(place, capsys):
+    outcome = run("python main.py --dataset=modular_addition --pruning_rate=0.6 --seed=42", draw=True)
+    (dense,), (ticket,) = run_folders("runs")
+    tables = [row.split("|") for row in readings(outcome.out)]
+    heads = [row for row in tables if row[0] in ("run", "matrix")]
+    assert [len(head) for head in heads] == [10, 5]
+    assert "t_mem (train acc >= 0.99)" in heads[0]
+    assert "t_gen (test acc >= 0.95)" in heads[0]
+    by_name = {row[0]: dict(zip(heads[0] if len(row) == 10 else heads[1], row, strict=True)) for row in tables}
+    assert by_name["dense"]["t_gen (test acc >= 0.95)"] == "> 30"
+    assert by_name["dense"]["final test acc"] == f"{rows_of(dense)[-1][4]:.3f}"
+    assert by_name["ticket"]["final test acc"] == f"{rows_of(ticket)[-1][4]:.3f}"
+    assert (by_name["dense"]["kept"], by_name["dense"]["removed"]) == ("208", "0")
+    assert (by_name["ticket"]["kept"], by_name["ticket"]["removed"]) == ("83", "125")
+    mask = load(ticket / "mask.pth")["mask"]
+    for name, kept in mask.items():
+        assert by_name[name]["kept"] == str(int(kept.sum()))
+        assert by_name[name]["removed"] == str(int((~kept).sum()))
+    assert "no speedup: the ticket does not get to test acc 0.95 within 30 epochs" in outcome.out
+    picture = ticket / "comparison.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    for text in (f"{dense} (dense)", f"{ticket} (ticket)", f"picture       {picture}", f"{dense / 'wandb'}"):
+        assert text in outcome.out
+    # And what it says to type next works.
+    after = outcome.out.partition("Next:")[2].replace("\\\n", " ")
+    follow = next(line for line in after.splitlines() if "python visualize.py" in line)
+    assert visualize.main(shlex.split(follow)[2:]) == 0, capsys.readouterr().err
+    assert (ticket / "visualize" / GIFS[0]).exists()
+    follow = next(line for line in after.splitlines() if "python main.py" in line)
+    run(follow)
+    assert len(run_folders("runs")[1]) == 2
+
+
+def test_the_stages_one_after_another(place):
+    outcome = run("python main.py --stage=train_full --dataset=modular_addition")
+    assert [len(folders) for folders in run_folders("runs")] == [1, 0]
+    assert "--stage=prune" in outcome.out
+    run("python main.py --stage=prune --checkpoint=generalization --pruning_rate=0.6")
+    (dense,), (ticket,) = run_folders("runs")
+    assert sorted(path.name for path in ticket.iterdir()) == ["config.json", "lock", "mask.pth"]
+    mask = (ticket / "mask.pth").read_bytes()
+    outcome = run("python main.py --stage=retrain --use_mask=True")
+    assert (ticket / "summary.json").exists()
+    assert (ticket / "mask.pth").read_bytes() == mask
+    assert "speedup" in outcome.out
+    assert run_folders("runs") == ([dense], [ticket])
+
+
+@pytest.mark.parametrize(("where", "epoch"), [("init", 0), ("memorization", 30), ("generalization", 30), ("10", 10)])
+def test_prune_at(place, where, epoch):
+    run(f"python main.py --prune_at={where} --pruning_rate=0.6")
+    _, (ticket,) = run_folders("runs")
+    assert load(ticket / "mask.pth")["source"]["epoch"] == epoch
+    assert load(ticket / "mask.pth")["source"]["prune_at"] == where
+
+
+def test_more_flags(place):
+    run("python main.py --seed 3 --num_epochs 25 --retrain_weight_decay=0 --pruning_rate 0.8")
+    _, (ticket,) = run_folders("runs")
+    stored = json.loads((ticket / "config.json").read_text())
+    assert stored["identity"]["retraining"] == {"lr": 0.01, "weight_decay": 0.0, "num_epochs": 25}
+    assert (stored["config"]["seed"], stored["config"]["pruning_rate"]) == (3, 0.8)
+
+
+# ---- as processes, the way a user starts them
+
+
+def test_train_and_prune_as_processes(place):
+    flags = "--num_epochs 20 --p 7 --d_emb 8 --d_model 6 " + FREE
+    asked = shell(f"python prune.py --config configs/config_pruning.py {flags}", place)
+    assert asked.returncode == 2
+    assert asked.stderr.startswith("error: there is no finished dense run at runs/")
+    assert asked.stderr.count("\n") == 1
+    made = shell(f"python train.py --config configs/config.py {flags}", place)
+    assert (made.returncode, made.stderr) == (0, "")
+    asked = shell(f"python prune.py --config configs/config_pruning.py {flags}", place)
+    assert (asked.returncode, asked.stderr) == (0, "")
+    (dense,), (ticket,) = run_folders(place / "runs")
+    assert len(rows_of(dense)) == len(rows_of(ticket)) == 21
+
+
+def test_a_loop_over_rates_in_a_shell_and_visualize_as_processes(place):
+    loop = (
+        "for rate in 0.2 0.9; do python main.py --pruning_rate=$rate --prune_at=generalization "
+        f"--num_epochs 20 --p 7 --d_emb 8 --d_model 6 {FREE} || exit; done"
+    )
+    done = shell(loop, place)
+    assert (done.returncode, done.stderr) == (0, "")
+    (dense,), tickets = run_folders(place / "runs")
+    assert done.stdout.count(f"runs/{dense.name} is finished and is reused") == 1
+    assert [load(ticket / "mask.pth")["pruning_rate"] for ticket in tickets] == [0.2, 0.9]
+    command = f"--grok_weight_path {dense / 'final.pth'} --weight_folder {dense} --ticket_folder {tickets[0]}"
+    seen = shell(f"python visualize.py {command} --output_folder pictures", place)
+    assert (seen.returncode, seen.stderr) == (0, "")
+    assert (place / "pictures" / GIFS[0]).exists()
+
+
+def test_importing_does_nothing(place):
+    """No folder made, no argument parsed, nothing said, and wandb and matplotlib left alone until they are used."""
+    rooms = ("configs", "data", "models", "training", "pruning", "analysis")
+    paths = [*REPOSITORY.glob("*.py"), *(path for room in rooms for path in (REPOSITORY / room).glob("*.py"))]
+    names = [".".join(path.relative_to(REPOSITORY).with_suffix("").parts) for path in paths]
+    assert {"main", "train", "prune", "visualize", "configs.config", "training.wandb_logger"} <= set(names)
+    program = f"""
+import importlib, sys
+sys.argv = ["python", "--bogus"]
+for name in {names}:
+    importlib.import_module(name)
+for name in ("wandb", "matplotlib", "imageio", "PIL"):
+    if name in sys.modules:
+        raise SystemExit(f"{{name}} is imported")
+"""
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-c", program], cwd=place, capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not list(place.iterdir())
+
+
+# ---- --help
+
+
+def meanings(cls: type) -> dict[str, str]:
+    """The text below each field in the source of a config class and the classes that it inherits from."""
+    found = {}
+    tree = ast.parse((REPOSITORY / "configs" / "base.py").read_text())
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    for ancestor in reversed(cls.__mro__):
+        body = classes[ancestor.__name__].body if ancestor.__name__ in classes else []
+        for node, text in itertools.pairwise(body):
+            if isinstance(node, ast.AnnAssign) and isinstance(text, ast.Expr):
+                found[node.target.id] = " ".join(text.value.value.split())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("script", "config", "cls"),
+    [
+        ("train", "configs/config.py", MLPConfig),
+        ("prune", "configs/config_pruning.py", MLPTicketConfig),
+        ("main", "configs/config_pruning.py", MLPTicketConfig),
+        ("train", "configs/config_transformer.py", TransformerConfig),
+        ("main", "configs/config_pruning_transformer.py", TransformerTicketConfig),
+    ],
+)
+def test_help_tells_what_every_field_means(place, monkeypatch, script, config, cls):
+    monkeypatch.setenv("COLUMNS", "150")
+    outcome = call(script, f"--config={config}", "--help", size=())
+    assert (outcome.status, outcome.err) == (0, "")
+    text = " ".join(outcome.out.replace("│", " ").replace("|", " ").split())
+    told = meanings(cls)
+    names = [field.name for field in fields(cls)]
+    for name in names:
+        assert f"--{name} " in text, name
+        meaning = " ".join(told[name].replace("|", " ").split())
+        assert meaning in text, name
+    assert "--rerun" in text
+    assert "--config" in text
+    assert ("--checkpoint" in text) == ("prune_at" in names)
+    assert not list(place.iterdir())
+
+
+# ---- what is said
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_said"),
+    [
+        (("--fn_name=subtract", "--is_symmetric_input=False"), True),
+        (("--fn_name=rand", "--is_symmetric_input=False"), True),
+        (("--fn_name=x3xy", "--is_symmetric_input=False"), True),
+        (("--fn_name=subtract",), False),
+        (("--fn_name=x2y2", "--is_symmetric_input=False"), False),
+    ],
+)
+def test_what_the_mlp_cannot_fit_is_said(place, flags, is_said):
+    outcome = succeed("train", *flags, "--num_epochs=2")
+    notes = [line for line in outcome.out.splitlines() if line.startswith("note: the MLP")]
+    assert len(notes) == is_said
+
+
+def test_the_transformer_can_fit_everything(place):
+    flags = ("--config=configs/config_transformer.py", "--fn_name=subtract", "--is_symmetric_input=False")
+    assert "note:" not in succeed("train", *flags, "--num_epochs=2", size=TINY_TRANSFORMER)
