@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from errors import UserError, run_script
-from tables import Result, epoch_text, read_result, table
+from tables import Result, epoch_text, read_result, speedup, table
 from training.metrics import median_epoch
 
 
@@ -43,13 +43,6 @@ def median_text(epochs: list[int | None], last_epoch: int) -> str:
     ends = min(reached, default=None), None if None in epochs else max(reached)
     middle, least, most = (epoch_text(epoch, last_epoch) for epoch in (median_epoch(epochs), *ends))
     return f"{middle} ({least} to {most})"
-
-
-def speedup(slow: int | None, fast: int | None, last_epoch: int) -> str:
-    """``t_gen(dense) / t_gen(ticket)`` to two digits, a bound where the dense run is censored."""
-    if not fast:
-        return "none"
-    return f"{'' if slow else '> '}{float(f'{(slow or last_epoch) / fast:.2g}'):g}"
 
 
 def rows_of(pairs: list[tuple[Result, Result]], thresholds: list[float]) -> list[list[str]]:

@@ -102,13 +102,16 @@ def matrices_table(counts: dict[str, tuple[int, int]]) -> str:
     return table(["matrix", "weights", "kept", "removed", "fraction kept"], rows)
 
 
+def speedup(slow: int | None, fast: int | None, last_epoch: int) -> str:
+    """``t_gen(dense) / t_gen(ticket)`` to two digits, a bound where the dense run is censored at ``last_epoch``."""
+    if not fast:
+        return "none"
+    return f"{'' if slow is not None else '> '}{float(f'{(last_epoch if slow is None else slow) / fast:.2g}'):g}"
+
+
 def speedup_text(dense: Result, ticket: Result, gen_threshold: float) -> str:
-    """The ratio of the two t_gen, or a bound where one is censored."""
+    """The speedup of a ticket in a sentence."""
     slow, fast = (run.reached("test_acc", gen_threshold) for run in (dense, ticket))
     if fast is None:
         return f"no speedup: the ticket does not get to test acc {gen_threshold:g} within {ticket.last_epoch:,} epochs"
-    if fast == 0:
-        return "no speedup to speak of: the ticket generalizes without training"
-    ratio = (slow if slow is not None else dense.last_epoch) / fast
-    bound = "" if slow is not None else "> "
-    return f"speedup t_gen(dense) / t_gen(ticket): {bound}{float(f'{ratio:.2g}'):g}"
+    return f"speedup t_gen(dense) / t_gen(ticket): {speedup(slow, fast, dense.last_epoch)}"
