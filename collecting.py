@@ -1,27 +1,27 @@
 """Finished runs of a sweep -> one tidy CSV, a printed table and a picture."""
 
 import csv
-import statistics
 from pathlib import Path
 
+from configs.base import RunConfig
 from configs.sweep import Sweep
 from errors import UserError
 from figures import plot_sweep
-from tables import Result, epoch_text, read_result, table
+from tables import Result, accuracy_text, epoch_text, read_result, table
 from training.metrics import median_epoch
 
 GEN_THRESHOLDS = (0.5, 0.9, 0.95, 0.99)
 
 
-def row_of(sweep: Sweep, result: Result) -> dict:
+def row_of(sweep: Sweep, config: RunConfig, result: Result, thresholds: list[float]) -> dict:
     """A run as one row: seed, what varies, when it memorizes and generalizes (empty: censored), accuracies, counts, cost."""
-    config, summary = result.settings["config"], result.summary
+    summary = result.summary
     source = result.settings.get("mask_source") or {}
-    row = {"run": result.path.name, "kind": result.settings["kind"], "seed": config["seed"]}
-    row |= {name: config[name] for name in sweep.varying}
+    row = {"run": result.path.name, "kind": result.settings["kind"], "seed": config.seed}
+    row |= {name: getattr(config, name) for name in sweep.varying}
     row |= {"mask_epoch": source.get("epoch"), "status": summary["status"], "last_epoch": result.last_epoch}
     row["t_mem (train acc >= 0.99)"] = result.reached("train_acc", 0.99)
-    row |= {f"t_gen (test acc >= {t:g})": result.reached("test_acc", t) for t in GEN_THRESHOLDS}
+    row |= {f"t_gen (test acc >= {t:g})": result.reached("test_acc", t) for t in thresholds}
     row |= {
         name: summary[name]
         for name in ("final_train_acc", "final_test_acc", "best_test_acc", "weights", "weights_kept")
@@ -33,20 +33,22 @@ def row_of(sweep: Sweep, result: Result) -> dict:
     }
 
 
-def collect(sweep: Sweep, folders: list[Path], output: Path) -> None:
-    """Write ``results.csv`` and ``t_gen.png`` into ``output`` and print the median and range over seeds."""
-    if not folders:
+def collect(sweep: Sweep, finished: list[tuple[RunConfig, Path]], output: Path) -> None:
+    """Write ``results.csv`` and ``t_gen.png`` into ``output`` and print the median and range over seeds.
+
+    ``finished``: the sweep's configs, which say what a row stands for (its folder may have been made by another command), and
+    the folders of their runs.
+    """
+    if not finished:
         raise UserError("no run of this sweep is finished; run it first, without --collect")
-    rows = [row_of(sweep, read_result(folder)) for folder in folders]
+    thresholds = sorted({*GEN_THRESHOLDS, sweep.base.gen_threshold})
+    rows = [row_of(sweep, config, read_result(folder), thresholds) for config, folder in finished]
     output.mkdir(parents=True, exist_ok=True)
     with (output / "results.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     column = f"t_gen (test acc >= {sweep.base.gen_threshold:g})"
-    if column not in rows[0]:
-        for row, folder in zip(rows, folders, strict=True):
-            row[column] = read_result(folder).reached("test_acc", sweep.base.gen_threshold)
     groups: dict[tuple, list[dict]] = {}
     for row in rows:
         groups.setdefault(tuple(row[name] for name in sweep.varying), []).append(row)
@@ -61,9 +63,11 @@ def collect(sweep: Sweep, folders: list[Path], output: Path) -> None:
             epoch_text(median_epoch(epochs), last),
             f"{epoch_text(bounds[1], last)} to {epoch_text(bounds[0], last)}",
             str(sum(epoch is None for epoch in epochs)),
-            f"{statistics.median(row['best_test_acc'] for row in members):.3f}",
+            accuracy_text([row["best_test_acc"] for row in members]),
         ])  # fmt: skip
     head = [", ".join(sweep.varying), "seeds", f"median {column}", "range", "censored", "median best test acc"]
     print(table(head, lines))
-    plot_sweep(rows, sweep.varying, column, output / "t_gen.png")
-    print(f"written: {output / 'results.csv'}, {output / 't_gen.png'}")
+    print(f"written: {output / 'results.csv'}")
+    if sweep.varying:
+        plot_sweep(rows, sweep.varying, column, output / "t_gen.png")
+        print(f"written: {output / 't_gen.png'}")

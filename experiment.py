@@ -20,7 +20,7 @@ from provenance import code_hash, git_commit, hardware
 from pruning.masks import count_kept, emptied, make_mask
 from pruning.scores import score
 from randomness import generator
-from training.checkpoints import list_checkpoints, load_checkpoint, save_tensors
+from training.checkpoints import list_checkpoints, load_checkpoint, load_tensors, save_tensors
 from training.folder import RunFolder, find_run
 from training.losses import cross_entropy, squared_error
 from training.metrics import first_epoch, read_metrics
@@ -95,19 +95,25 @@ def settings_of(config: RunConfig, **more) -> dict:
 def dense_folder(config: RunConfig) -> RunFolder:
     """Where the dense run of a config is, or is to be made; a ticket's ``dense_run`` names it outright."""
     if isinstance(config, TicketFields) and config.dense_run:
-        return RunFolder(Path(config.dense_run), config.identity())
+        folder = RunFolder(Path(config.dense_run), config.identity())
+        if (folder.path / "config.json").exists():
+            folder.check_owner()
+        return folder
     return find_run(config.root, config.run_name(), config.identity())
+
+
+def flags_of(config: RunConfig, root: str) -> str:
+    """The flags that describe a dense run to a script whose config is the class's default, as a shell reads them."""
+    changed = config.differences() | ({"root": root} if root != "runs" else {})
+    values = {name: value if isinstance(value, tuple) else (value,) for name, value in changed.items()}
+    return "".join(f" --{name} {shlex.join(map(str, texts))}" for name, texts in values.items())
 
 
 def require_dense(config: TicketFields) -> RunFolder:
     """The finished dense run of a ticket. Raises UserError with the command that makes it."""
     folder = dense_folder(config)
     if not folder.is_finished:
-        root = str(folder.path.parent)
-        changed = config.differences() | ({"root": root} if root != "runs" else {})
-        values = {name: value if isinstance(value, tuple) else (value,) for name, value in changed.items()}
-        flags = "".join(f" --{name} {shlex.join(map(str, texts))}" for name, texts in values.items())
-        command = f"python train.py --config {config.dense().module}{flags}"
+        command = f"python train.py --config {config.dense().module}{flags_of(config, str(folder.path.parent))}"
         raise UserError(f"there is no finished dense run at {folder.path}; make it with: {command}")
     if folder.summary()["status"] == "diverged":
         raise UserError(f"the dense run at {folder.path} diverged; a ticket needs one that did not")
@@ -164,7 +170,7 @@ def ticket_job(config: TicketFields) -> Job:
     """The retraining of a ticket: takes the mask from the dense run, which must be there, and rewinds to its epoch 0."""
     use_cpu(config)
     dense = require_dense(config)
-    epoch, path = resolve_prune_at(config, dense)
+    epoch, path = resolve_prune_at(config, dense) if config.use_mask else (0, dense.path / "init.pth")
     folder = find_run(config.root, config.ticket_name(epoch), config.ticket_identity(epoch))
     source = {"dense_run": dense.path.name, "checkpoint": path.name, "prune_at": config.prune_at, "epoch": epoch}
     mask = None
@@ -213,5 +219,12 @@ def save_mask(job: Job) -> None:
         return
     with job.folder.lock():
         job.folder.claim(job.settings)
+        path = job.folder.path / "mask.pth"
+        if path.exists() and (job.folder.path / "state.pth").exists():
+            before = load_tensors(path, ("mask",))["mask"]
+            if before.keys() != job.mask.keys() or any(not before[name].equal(kept) for name, kept in job.mask.items()):
+                raise UserError(
+                    f"{path} is not the mask that the dense run gives now: the dense run has changed; use --rerun"
+                )
         rate = job.settings["config"]["pruning_rate"]
-        save_tensors({"mask": job.mask, "source": source, "pruning_rate": rate}, job.folder.path / "mask.pth")
+        save_tensors({"mask": job.mask, "source": source, "pruning_rate": rate}, path)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from configs.load import parse
 from errors import run_script
-from experiment import dense_job, move_aside, require_dense, save_mask, ticket_job
+from experiment import dense_job, flags_of, move_aside, require_dense, save_mask, ticket_job
 from figures import plot_comparison
 from runner import run_job
 from tables import matrices_table, read_result, results_table, speedup_text
@@ -54,7 +54,7 @@ Next: watch the neurons
     python visualize.py --grok_weight_path {dense_path / "final.pth"} --weight_folder {dense_path} \\
         --ticket_folder {ticket_path} --output_folder {ticket_path / "visualize"}
 or another mask
-    python main.py --config {config.module} --prune_at=init --pruning_rate={config.pruning_rate:g} --seed={config.seed}""")
+    python main.py --config {config.module}{flags_of(config, config.root)} --prune_at=init --pruning_rate={config.pruning_rate:g}""")
 
 
 def body(argv: list[str] | None) -> None:
@@ -79,6 +79,8 @@ def body(argv: list[str] | None) -> None:
         move_aside(job)
     if job.mask is not None:
         save_mask(job)
+    elif flags.stage == "prune":
+        print("nothing to prune: --use_mask=False retrains the dense init without a mask")
     if flags.stage == "prune":
         return
     ticket = run_job(job)

@@ -17,6 +17,8 @@ CODE_THAT_TRAINS = (
     "pruning/*.py",
     "randomness.py",
     "experiment.py",
+    "runner.py",
+    "training/population.py",
     "training/loop.py",
     "training/losses.py",
     "training/metrics.py",

@@ -9,11 +9,12 @@ t_gen is the first recorded epoch with test accuracy at or above a threshold. A 
 
 import argparse
 import csv
+import json
 import sys
 from pathlib import Path
 
 from errors import UserError, run_script
-from tables import Result, epoch_text, read_result, speedup, table
+from tables import Result, accuracy_text, epoch_text, read_result, speedup, table
 from training.metrics import median_epoch
 
 
@@ -33,7 +34,17 @@ def find_pairs(root: Path, kind: str | None) -> list[tuple[Result, Result]]:
 
 
 def group_of(ticket: Result) -> str:
-    """A ticket's settings without its seed, as a label."""
+    """A ticket's settings without its seed; and without the epoch of its mask, where prune_at names a stage."""
+    identity, config = ticket.settings["identity"], ticket.settings["config"]
+    dense = {name: value for name, value in identity["dense"].items() if name != "seed"}
+    mask = dict(identity["mask"] or {})
+    if not config["prune_at"].isdecimal():
+        mask["epoch"] = config["prune_at"]
+    return json.dumps([identity["kind"], dense, mask, identity["retraining"]], sort_keys=True)
+
+
+def label_of(ticket: Result) -> str:
+    """A ticket's name without its seed."""
     return ticket.path.name.replace(f"_seed{ticket.settings['config']['seed']}", "", 1)
 
 
@@ -48,8 +59,9 @@ def median_text(epochs: list[int | None], last_epoch: int) -> str:
 def rows_of(pairs: list[tuple[Result, Result]], thresholds: list[float]) -> list[list[str]]:
     """The table's rows: one for each seed, then one with the median over seeds where there are several."""
     rows = []
-    for label in dict.fromkeys(group_of(ticket) for _, ticket in pairs):
-        members = [pair for pair in pairs if group_of(pair[1]) == label]
+    for group in dict.fromkeys(group_of(ticket) for _, ticket in pairs):
+        members = [pair for pair in pairs if group_of(pair[1]) == group]
+        label = label_of(members[0][1])
         reached = {
             threshold: [[run.reached("test_acc", threshold) for run in pair] for pair in members]
             for threshold in thresholds
@@ -63,7 +75,7 @@ def rows_of(pairs: list[tuple[Result, Result]], thresholds: list[float]) -> list
                     epoch_text(fast, ticket.last_epoch),
                     speedup(slow, fast, dense.last_epoch),
                 ]
-            row += [f"{run.summary['best_test_acc']:.3f}" for run in (dense, ticket)]
+            row += [accuracy_text([run.summary["best_test_acc"]]) for run in (dense, ticket)]
             row += [
                 f"{ticket.summary['weights_kept']:,}",
                 f"{(dense.summary['seconds'] + ticket.summary['seconds']) / 60:.1f}",
@@ -93,6 +105,8 @@ def body(argv: list[str] | None) -> None:
     )
     parser.add_argument("--csv", type=Path, help="also write the table to this file")
     args = parser.parse_args(argv)
+    if not all(0 < threshold <= 1 for threshold in args.gen_thresholds):
+        raise UserError("--gen_thresholds are test accuracies, above 0 and at most 1")
     pairs = find_pairs(args.root, args.kind)
     if not pairs:
         raise UserError(

@@ -1,6 +1,6 @@
 """Jobs -> finished run folders: one at a time, or many as one population."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +11,19 @@ from torch import nn
 from configs.base import RunConfig
 from data.modular import OPERATIONS
 from data.split import Split
-from errors import UserError
+from errors import Interrupted, UserError
 from experiment import LOSSES, Job, build_model, build_split, choose_device, load_weights, use_cpu
 from figures import plot_curves
 from provenance import code_hash
 from pruning.masks import count_kept
+from training.checkpoints import save_json
 from training.folder import Busy, RunFolder
 from training.loop import Schedule, member_state, train
 from training.optimizer import AdamW
 from training.population import bytes_of_member, stack_models, stack_splits
 from training.progress import Progress
 from training.recording import Recorder
+from training.signals import catch_signals, exit_status
 from training.wandb_logger import WandbLogger
 
 SHARE_OF_MEMORY = 0.6  # of what is free; the rest is for what an allocator rounds up and the test pass
@@ -50,7 +52,14 @@ def prepare(job: Job, log_live: bool = True) -> Member:
     try:
         state = member.recorder.resume()
         if state is not None:
+            if state["epoch"] > job.config.num_epochs:
+                raise ValueError("a state from after the end")
             load_state(member, state, state["epoch"])
+            if job.folder.settings().get("code") != code_hash():
+                save_json(
+                    {**job.folder.settings(), "code": "changed while it trained"}, job.folder.path / "config.json"
+                )
+                print(f"{job.folder.path}: the code that trains has changed since the run began; --rerun begins anew")
             print(f"{job.folder.path} goes on from epoch {member.start:,}")
     except (RuntimeError, TypeError, ValueError, AttributeError):
         path = job.folder.path / "state.pth"
@@ -67,7 +76,10 @@ def say_if_unlearnable(config: RunConfig) -> None:
 def load_state(member: Member, state: dict, epoch: int) -> None:
     """Put a state, as ``member_state`` gives it, into a member."""
     member.model.load_state_dict(state["model"])
-    member.optimizer_state, member.start = state["optimizer"], epoch
+    member.optimizer_state, member.start = (
+        (state["optimizer"] if epoch else None),
+        epoch,
+    )  # at epoch 0 all moments are 0
 
 
 def make_recorder(job: Job, model: nn.Module, log_live: bool) -> Recorder:
@@ -110,11 +122,12 @@ def run_job(job: Job) -> RunFolder:
     """Train a job, go on with it where it was interrupted, or say that it is done already."""
     folder = job.folder
     if folder.is_finished:
-        changed = folder.settings().get("code") != code_hash()
-        hint = "; the code that trains has changed since: --rerun trains again" if changed else ""
-        print(f"{folder.path} is finished and is reused{hint}")
+        say_reused(folder)
         return folder
     with folder.lock():
+        if folder.is_finished:  # by another process, just before
+            say_reused(folder)
+            return folder
         folder.claim(job.settings)
         use_cpu(job.config)
         member = prepare(job)
@@ -126,10 +139,20 @@ def run_job(job: Job) -> RunFolder:
     return folder
 
 
-def run_population(jobs: Iterable[Job]) -> list[RunFolder]:
+def say_reused(folder: RunFolder) -> None:
+    """One line about a finished run: how it ended, and whether the code that trains is still the same."""
+    status = folder.summary()["status"]
+    ended = "" if status == "completed" else f" ({status})"
+    changed = folder.settings().get("code") != code_hash()
+    hint = "; the code that trains has changed since: --rerun trains again" if changed else ""
+    print(f"{folder.path} is finished{ended} and is reused{hint}")
+
+
+def run_population(jobs: Iterable[Job], report: Callable[[Job, Exception], None] | None = None) -> list[RunFolder]:
     """Train jobs together that share shapes, as many at once as memory takes; each ends as if it had run alone.
 
-    Jobs that are finished, or that another process holds, are left out. Gives the folders that were trained.
+    Jobs that are finished, or that another process holds, are left out, and so are those that cannot be begun, which are given
+    to ``report``; without it the first such error is raised. Gives the folders that were trained.
     """
     groups: dict[tuple, list[Member]] = {}
     with ExitStack() as locks:
@@ -138,10 +161,17 @@ def run_population(jobs: Iterable[Job]) -> list[RunFolder]:
                 locks.enter_context(job.folder.lock())
             except Busy:
                 continue
-            if not job.folder.is_finished:
+            if job.folder.is_finished:
+                continue
+            try:
                 job.folder.claim(job.settings)
                 member = prepare(job, log_live=False)
-                groups.setdefault((*stacking_key(job), member.start), []).append(member)
+            except (UserError, OSError) as error:
+                if report is None:
+                    raise
+                report(job, error)
+                continue
+            groups.setdefault((*stacking_key(job), member.start), []).append(member)
         members = [member for group in groups.values() for member in group]
         try:
             for member in members:
@@ -210,19 +240,33 @@ def train_members(members: list[Member]) -> None:
     many = f"{len(members)} x " if len(members) > 1 else ""
     progress = Progress(f"{members[0].job.job_type} {many}{config.kind}", start, config.num_epochs)
     recorders = [member.recorder for member in members]
-    try:
-        epoch = train(
-            model, split.to(device), LOSSES[config.kind], optimizer, recorders, schedule, start=start, progress=progress
-        )
-    finally:
-        progress.close()
     left = []
-    for number, member in enumerate(members):
-        if member.recorder.is_running:
-            load_state(member, member_state(model, optimizer, number), epoch)
-            left.append(member)
-        else:
-            member.recorder.finish()
+    with catch_signals() as signals:  # a finished run is written to its end
+        try:
+            epoch = train(
+                model,
+                split.to(device),
+                LOSSES[config.kind],
+                optimizer,
+                recorders,
+                schedule,
+                start=start,
+                progress=progress,
+            )
+        finally:
+            progress.close()
+        for number, member in enumerate(members):
+            if member.recorder.is_running:
+                load_state(member, member_state(model, optimizer, number), epoch)
+                left.append(member)
+            else:
+                member.recorder.finish()
+    if signals.received:
+        for member in left:
+            member.recorder.save_state(epoch, {"model": member.model.state_dict(), "optimizer": member.optimizer_state})
+        raise Interrupted(
+            "stopped when the run was finished; run the same command again to go on", exit_status(signals.received)
+        )
     if left:
         train_members(left)
 

@@ -27,6 +27,7 @@ from errors import Interrupted, UserError, run_script
 from experiment import Job, choose_device, dense_folder, dense_job, save_mask, ticket_job
 from runner import run_job, run_population
 from training.folder import Busy, locks_work
+from training.signals import catch_signals, exit_status
 
 POLL_SECONDS = 2.0
 POPULATION_AT_MOST = 256  # runs that a worker takes at once; memory may make it fewer
@@ -120,7 +121,7 @@ def work(units: list[Unit], start: int, population: bool) -> list[str]:
         for unit in ready:
             attempt(unit, unit.make_job)
         left, ready = ([unit for unit in some if id(unit) not in failed] for some in (left, ready))
-        taken = take_population(ready) if population else take_one(ready, attempt)
+        taken = take_population(ready, attempt) if population else take_one(ready, attempt)
         if taken:
             continue
         stuck = [unit for unit in left if not unit.is_ready and dense_failed(unit, units, failed)]
@@ -151,15 +152,22 @@ def take_one(ready: list[Unit], attempt: Callable) -> bool:
     return False
 
 
-def take_population(ready: list[Unit]) -> bool:
+def take_population(ready: list[Unit], attempt: Callable) -> bool:
     """Train these runs together, but for those that another process holds; False where all are held."""
-    jobs = []
+    units = {}
+
+    def fail(job: Job, error: Exception) -> None:
+        def again():
+            raise error
+
+        attempt(units[job.folder.path], again)
+
     for unit in ready[:POPULATION_AT_MOST]:
         with contextlib.suppress(Busy):
             if unit.job.mask is not None:
-                save_mask(unit.job)
-            jobs.append(unit.job)
-    return bool(run_population(jobs))
+                attempt(unit, lambda u=unit: save_mask(u.job))
+            units[unit.job.folder.path] = unit
+    return bool(run_population([unit.job for unit in units.values()], fail))
 
 
 def share(units: list[Unit], index: int, num_tasks: int) -> list[Unit]:
@@ -185,18 +193,19 @@ def run_workers(argv: list[str], units: list[Unit], root: Path, workers: int) ->
             )
     done = sum(unit.is_done for unit in units)
     bar = tqdm(total=len(units), initial=done, unit=" runs", disable=None, desc=root.name)
-    try:
+    with catch_signals() as signals, bar:
         while any(process.poll() is None for process in processes):
             time.sleep(POLL_SECONDS)
             bar.update(sum(unit.is_done for unit in units) - bar.n)
-    except BaseException:
-        for process in processes:
-            process.send_signal(signal.SIGTERM)
-        for process in processes:
-            process.wait()
-        raise
-    finally:
-        bar.close()
+            if signals.received:
+                for process in processes:
+                    process.send_signal(signal.SIGTERM)
+                for process in processes:
+                    process.wait()
+    if signals.received:
+        raise Interrupted(
+            "stopped, and all runs are saved; run the same command again to go on", exit_status(signals.received)
+        )
     failures = {line.strip() for log in logs for line in log.read_text().splitlines() if line.startswith("failed: ")}
     left = sum(not unit.is_done for unit in units)
     print("\n".join(sorted(failures)) or "no run failed")
@@ -213,9 +222,12 @@ def body(argv: list[str] | None) -> int:
         print(f"{sum(unit.is_done for unit in units)} of {len(units)} runs are done")
         return 0
     if flags.collect:
-        collect(sweep, [unit.job.folder.path for unit in units if not unit.is_dense and unit.is_done] or
-                [unit.job.folder.path for unit in units if unit.is_done], Path(flags.output) / Path(flags.config).stem)  # fmt: skip
+        finished = [unit for unit in units if unit.is_dense != sweep.has_tickets and unit.is_done]
+        results = [(unit.config, unit.job.folder.path) for unit in finished]
+        collect(sweep, results, Path(flags.output) / Path(flags.config).stem)
         return 0
+    if flags.workers < 0:
+        raise UserError(f"--workers must be 0 or more, not {flags.workers}")
     on_gpu = choose_device(sweep.base).type == "cuda"
     population = on_gpu if flags.population is None else flags.population
     workers = flags.workers or (1 if population else os.cpu_count() or 1)

@@ -1,5 +1,6 @@
 """Run folders -> tables: Markdown that also reads well on a terminal."""
 
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,10 @@ class Result:
 def read_result(folder: Path) -> Result:
     """Read a finished run. Raises UserError where a file is missing or damaged."""
     folder = Path(folder)
-    settings, summary = load_json(folder / "config.json"), load_json(folder / "summary.json", NEEDED)
+    settings, summary = (
+        load_json(folder / "config.json", ("kind", "config")),
+        load_json(folder / "summary.json", NEEDED),
+    )
     return Result(folder, settings, summary, read_metrics(folder))
 
 
@@ -57,6 +61,12 @@ def epoch_text(epoch: int | None, last_epoch: int) -> str:
     return f"{epoch:,}" if epoch is not None else f"> {last_epoch:,}"
 
 
+def accuracy_text(accuracies: list[float | None]) -> str:
+    """The median over seeds; a run that diverged before it was measured has none."""
+    known = [accuracy for accuracy in accuracies if accuracy is not None]
+    return f"{statistics.median(known):.3f}" if known else "none"
+
+
 def results_table(results: dict[str, Result], mem_threshold: float, gen_threshold: float) -> str:
     """One row for each run: when it memorizes and generalizes, its accuracies, weights and seconds."""
     head = [
@@ -76,6 +86,7 @@ def results_table(results: dict[str, Result], mem_threshold: float, gen_threshol
         summary = result.summary
         t_mem, t_gen = result.reached("train_acc", mem_threshold), result.reached("test_acc", gen_threshold)
         delay = f"{t_gen - t_mem:,}" if t_gen is not None and t_mem is not None else "censored"
+        label = label if summary["status"] == "completed" else f"{label} ({summary['status']})"
         kept, total = summary["weights_kept"], summary["weights"]
         accuracies = [summary[name] for name in ("final_train_acc", "final_test_acc", "best_test_acc")]
         rows.append(

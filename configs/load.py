@@ -9,7 +9,7 @@ from typing import Any
 
 import tyro
 
-from configs.base import DENSE, TICKET, RunConfig, TicketFields
+from configs.base import DENSE, NOT_IDENTITY, TICKET, RunConfig, TicketFields
 from configs.sweep import Sweep
 from errors import UserError
 from training.checkpoints import load_json
@@ -64,7 +64,7 @@ def parse(script: type, argv: list[str] | None, *, prog: str, description: str, 
     are the script's flags seen so far. Gives ``(script flags, config)``.
     Raises UserError, or SystemExit with status 2 and a message for what the flags themselves get wrong.
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
+    argv = _spell_out(sys.argv[1:] if argv is None else argv)
     given = _peek(argv, ("config", "dataset", "dense_run"))
     path = given["config"] or (default_config(given) if default_config else None)
     if path is None:
@@ -73,17 +73,18 @@ def parse(script: type, argv: list[str] | None, *, prog: str, description: str, 
     usual = default_config(given) if default_config else path
     if isinstance(load_config(usual), TicketFields) and not isinstance(config, TicketFields):
         raise UserError(f"config {path} describes a dense run, and {prog} needs a ticket's, such as {usual}")
-    if isinstance(config, TicketFields) and given["dense_run"]:
-        config = _with_dense_run(config, given["dense_run"])
+    dense_run = isinstance(config, TicketFields) and (given["dense_run"] or config.dense_run)
+    if dense_run:
+        config = _with_dense_run(config, dense_run)
     flags, parsed = override(script, config, argv, prog, description)
-    if isinstance(config, TicketFields) and given["dense_run"]:
+    if dense_run:
         _check_dense_run(config, parsed)
     return flags, parsed
 
 
 def parse_sweep(script: type, argv: list[str] | None, *, prog: str, description: str) -> tuple[Any, Sweep]:
     """The same for a sweep, whose module defines ``sweep``: flags override its seeds and the fields of its base."""
-    argv = sys.argv[1:] if argv is None else list(argv)
+    argv = _spell_out(sys.argv[1:] if argv is None else argv)
     default = next(field.default for field in fields(script) if field.name == "config")
     path = _peek(argv, ("config",))["config"] or default
     sweep = load_module(path, "sweep")
@@ -104,7 +105,7 @@ def override(script: type, config: RunConfig, argv: list[str], prog: str, descri
     )
     parsed = tyro.cli(
         args,
-        args=_spell_out(argv),
+        args=argv,
         prog=prog,
         description=description,
         use_underscores=True,
@@ -117,12 +118,18 @@ def _peek(argv: list[str], names: tuple[str, ...]) -> dict[str, str | None]:
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for name in names:
         early.add_argument(f"--{name}", nargs="?")
-    return vars(early.parse_known_args(argv)[0])
+    given = vars(early.parse_known_args(argv)[0])
+    for name, value in given.items():
+        if value == "":
+            raise UserError(f"--{name} is empty; leave it out, or name one")
+    return given
 
 
 def _spell_out(argv: list[str]) -> list[str]:
-    """``--global_pruning False`` is another spelling of ``--scope local``."""
-    text = "\0".join(argv)
+    """One spelling for each flag: underscores, and ``--scope local`` for ``--global_pruning False``."""
+    names = [arg.split("=", 1) if arg.startswith("--") else [arg] for arg in argv]
+    spelt = [["--" + name[0][2:].replace("-", "_"), *name[1:]] if name[0].startswith("--") else name for name in names]
+    text = "\0".join("=".join(name) for name in spelt)
     for value, scope in (("True", "global"), ("False", "local")):
         for separator in ("=", "\0"):
             text = text.replace(f"--global_pruning{separator}{value}", f"--scope={scope}")
@@ -133,9 +140,16 @@ def _with_dense_run(config, folder: str):
     stored = load_json(Path(folder) / "config.json")
     dense = config_from_json(stored, Path(folder) / "config.json")
     cls = type(config) if config.kind == dense.kind else TICKET[dense.kind]
-    ticket = {field.name: getattr(config, field.name) for field in fields(TicketFields)}
-    return replace(
-        cls(**{field.name: getattr(dense, field.name) for field in fields(dense)}, **ticket), root=config.root
+    usual = {field.name: field.default for field in fields(config)}
+    chosen = {field.name: getattr(config, field.name) for field in fields(TicketFields)}
+    if cls is not type(config):  # another kind has stages of its own: take over only what was chosen
+        chosen = {name: value for name, value in chosen.items() if value != usual[name]}
+    kept = {name: getattr(config, name) for name in NOT_IDENTITY if name in usual}
+    identity = {field.name: getattr(dense, field.name) for field in fields(dense) if field.name not in NOT_IDENTITY}
+    return (
+        cls(**identity, **kept, **chosen)
+        if cls is type(config)
+        else replace(cls(**identity, **chosen), root=config.root)
     )
 
 

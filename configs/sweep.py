@@ -25,6 +25,11 @@ class Sweep:
         for name in self.varying:
             if name not in known or name == "seed":
                 raise UserError(f"{name} is no axis for a {type(self.base).__name__}; axes are its fields but seed")
+        for name, values in self.axes.items():
+            if not values:
+                raise UserError(f"the axis {name} has no values")
+        if getattr(self.base, "dense_run", None):
+            raise UserError("a sweep finds its dense runs by their settings: leave out --dense_run")
         if not self.seeds:
             raise UserError("a sweep needs at least one seed: --seeds 0 1 2")
 
@@ -38,7 +43,9 @@ class Sweep:
         for name in self.varying:
             if getattr(base, name) != getattr(self.base, name):
                 raise UserError(f"--{name} is an axis of this sweep; change it in the sweep's config")
-        return replace(self, base=base, seeds=seeds or self.seeds)
+        if base.seed != self.base.seed:
+            raise UserError("a sweep has several seeds: use --seeds instead of --seed")
+        return replace(self, base=base, seeds=self.seeds if seeds is None else tuple(dict.fromkeys(seeds)))
 
     def configs(self) -> list[RunConfig]:
         """The configs in order: seed by seed, so that a sweep that is cut short has whole seeds."""

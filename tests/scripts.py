@@ -5,6 +5,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
@@ -151,13 +152,16 @@ def assert_readable(root: Path) -> None:
 
 
 class Spawned:
-    """A script in a process of its own, below ``place``. ``pace``: seconds to wait after each record, so that it can be caught."""
+    """A script in a process of its own, below ``place``.
+
+    ``pace``: seconds to wait after each record, so that it can be caught. ``last_save``: kill -9 in the middle of this save.
+    """
 
     numbers = itertools.count()
 
-    def __init__(self, place: Path, script: str, *flags, pace: float = 0.0):
+    def __init__(self, place: Path, script: str, *flags, pace: float = 0.0, last_save: int = 0):
         self.log = place / f"log_{next(self.numbers)}.txt"
-        self.process = context().Process(target=_child, args=(place, self.log, script, flags, pace))
+        self.process = context().Process(target=_child, args=(place, self.log, script, flags, pace, last_save))
         self.process.start()
         self.pid = self.process.pid
 
@@ -195,13 +199,16 @@ class Spawned:
 
 
 def context():
-    """Processes that fork from one that has imported the scripts, which takes longer than a tiny run."""
+    """Processes that fork from one that has imported the scripts, which takes longer than a tiny run.
+
+    torch's optimizers import torch._dynamo when the first is made.
+    """
     forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["scripts"])
+    forks.set_forkserver_preload(["scripts", "torch._dynamo"])
     return forks
 
 
-def _child(place: Path, log: Path, script: str, flags: tuple[str, ...], pace: float) -> None:
+def _child(place: Path, log: Path, script: str, flags: tuple[str, ...], pace: float, last_save: int) -> None:
     os.chdir(place)
     target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(target, 1)
@@ -213,7 +220,18 @@ def _child(place: Path, log: Path, script: str, flags: tuple[str, ...], pace: fl
         observe(*args)
         time.sleep(pace)
 
-    Recorder.observe = paced
+    save, saves = torch.save, itertools.count(1)
+
+    def save_or_die(value, file):
+        if next(saves) != last_save:
+            return save(value, file)
+        content = io.BytesIO()
+        save(value, content)
+        file.write(content.getvalue()[: content.tell() // 2])
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Recorder.observe, torch.save = paced, save_or_die
     raise SystemExit(SCRIPTS[script](list(map(str, flags))))
 
 

@@ -88,7 +88,8 @@ def test_what_main_says_of_mnist(story):
     assert "t_gen (test acc >= 0.8)" in said
     assert "dense mnist" not in said.split("run folders")[1]
     assert "frequenc" not in said
-    assert "python main.py --config configs/config_pruning_mnist.py --prune_at=init" in said
+    assert "python main.py --config configs/config_pruning_mnist.py --num_epochs 12" in said
+    assert "--prune_at=init --pruning_rate=0.6" in said
 
 
 def test_the_neurons_are_shown_by_the_command_that_main_prints(story, place):

@@ -68,6 +68,21 @@ def test_killed_at_random_points_a_run_ends_with_the_same_numbers(place, undistu
     assert_same_story(place / "runs", undisturbed)
 
 
+def test_killed_in_the_middle_of_a_save_a_run_keeps_the_file_before(place):
+    flags = (*TINY_ENDLESS, "--save_every=10", "--num_epochs=30")
+    assert call("train", "--root=clean", size=flags).status == 0
+    # A save each of init.pth, 10.pth, 20.pth and final.pth, and after each one of state.pth.
+    fresh, resumed = ((1, None), (2, None), (4, None)), ((2, "0"), (3, "0"), (2, "10"), (4, "10"), (1, "20"))
+    for last_save, goes_on in fresh + resumed:
+        with Spawned(place, "train", *flags, last_save=last_save) as run:
+            assert run.status() == -signal.SIGKILL, run.output
+            assert ("goes on" in run.output) == (goes_on is not None)
+            assert goes_on is None or f"goes on from epoch {goes_on}\n" in run.output
+        assert_readable(place / "runs")
+    assert call("train", size=flags).status == 0
+    assert_same_run(run_folders("runs")[0][0], run_folders("clean")[0][0])
+
+
 def test_killed_while_it_saves_all_the_time_a_run_leaves_no_unreadable_file(place):
     chance = random.Random(2)
     flags = (*TINY_ENDLESS, "--num_epochs=100000", "--save_every=1")

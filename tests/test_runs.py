@@ -526,6 +526,18 @@ def test_rerun_moves_the_run_aside_and_trains_again(root):
     assert_refused(call("prune"), "there is no finished dense run")
 
 
+def test_rerun_of_the_whole_story_moves_both_runs_aside(place):
+    succeed("main", "--prune_at=20")
+    (dense,), (ticket,) = run_folders("runs")
+    before = snapshot(dense), snapshot(ticket)
+    outcome = succeed("main", "--prune_at=20", "--rerun")
+    assert outcome.out.count("moved the earlier run to") == 2
+    for folder, earlier in zip((dense, ticket), before, strict=True):
+        aside = folder.with_name(f"{folder.name}.old1")
+        assert snapshot(aside) == earlier
+        assert_same_run(folder, aside)
+
+
 def test_rerun_of_a_ticket_leaves_the_dense_run_alone(root):
     succeed("prune", "--prune_at=20")
     (dense,), (ticket,) = run_folders(root)

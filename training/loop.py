@@ -1,6 +1,7 @@
 """The loop, once: it measures and saves, then it steps. It trains one network, or a population along one leading axis."""
 
 import functools
+import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -88,7 +89,7 @@ def train(
                     if recorder.is_running:
                         recorder.save_state(epoch, member_state(model, optimizer, member))
                 raise Interrupted(
-                    f"stopped at epoch {epoch}, saved; run the same command again to go on",
+                    f"stopped at epoch {epoch}, saved; run the same command again (without --rerun) to go on",
                     exit_status(signals.received),
                 )
             if 2 * sum(recorder.is_running for recorder in recorders) <= len(recorders):
@@ -98,6 +99,8 @@ def train(
                 continue
             for x, y in batches(split, schedule, epoch):
                 step(model.encode(x), y)
+    if signals.received:  # it came when all was done: whoever waits for it outside shall have it
+        signal.raise_signal(signals.received)
     return epoch
 
 

@@ -94,7 +94,7 @@ class Recorder:
             checkpoint = {"model": state["model"], "epoch": epoch}
             if not self.is_running:
                 save_tensors(checkpoint, self.folder / "final.pth")
-            elif epoch != self.last_saved:
+            if (epoch == 0 or self.is_running) and epoch != self.last_saved:
                 save_tensors(checkpoint, self.folder / ("init.pth" if epoch == 0 else f"{epoch}.pth"))
             self.save_state(epoch, state)
 

@@ -23,7 +23,9 @@ def catch_signals():
         state.received = number
         signal.signal(number, before[number])
 
-    before = {number: signal.signal(number, note) for number in STOPPING}
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    for number in STOPPING:
+        signal.signal(number, note)
     try:
         yield state
     finally:

@@ -1,0 +1,134 @@
+"""Runs that could be taken for one another: each mix-up is refused, or said."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+import scripts
+from scripts import assert_refused, call, load, run_folders, succeed
+
+import report
+import sweep
+from training.signals import STOPPING, catch_signals
+
+
+@pytest.fixture
+def runs(place):
+    """A dense run and its ticket."""
+    succeed("main")
+    (dense,), (ticket,) = run_folders(place / "runs")
+    return dense, ticket
+
+
+def test_a_ticket_is_no_dense_run(runs):
+    _, ticket = runs
+    before = run_folders(ticket.parent)
+    assert_refused(call("prune", f"--dense_run={ticket}", "--pruning_rate=0.8"), "another run")
+    assert run_folders(ticket.parent) == before
+
+
+@pytest.mark.parametrize("flag", ["--dense_run", "--dense-run"])
+def test_a_dense_run_of_another_seed_must_not_be_described_otherwise(runs, flag):
+    dense, _ = runs
+    assert_refused(call("prune", f"{flag}={dense}", "--seed=5"), "--seed 5 describes another dense run")
+    assert "reused" in succeed("prune", f"{flag}={dense}")
+
+
+def test_a_dense_run_named_in_a_config_module_is_held_to_the_same(runs):
+    dense, _ = runs
+    module = Path("mine.py")
+    text = "from configs.base import MLPTicketConfig\nconfig = MLPTicketConfig(dense_run={!r}, gen_threshold=0.123)"
+    module.write_text(text.format(str(dense)))
+    assert_refused(call("prune", f"--config={module}", "--seed=3"), "--seed 3 describes another dense run")
+    outcome = succeed("prune", f"--config={module}", "--pruning_rate=0.3")
+    assert "test acc >= 0.123" in outcome  # the module's own thresholds, not those of the dense run
+    stored = json.loads((dense.parent / f"{dense.name}__magnitude0.3_global_at30" / "config.json").read_text())
+    assert stored["identity"]["dense"]["seed"] == 42
+
+
+def test_a_sweep_takes_no_dense_run_and_no_single_seed(runs, monkeypatch):
+    monkeypatch.setitem(scripts.SCRIPTS, "sweep", sweep.main)
+    assert_refused(call("sweep", f"--dense_run={runs[0]}"), "--dense_run")
+    assert_refused(call("sweep", "--seed=7"), "--seeds")
+    assert_refused(call("sweep", "--workers=-1"), "--workers")
+
+
+def test_an_interrupted_ticket_does_not_go_on_with_another_mask(runs):
+    _, ticket = runs
+    (ticket / "summary.json").unlink()
+    path = ticket / "mask.pth"
+    content = load(path)
+    content["mask"] = {name: ~kept for name, kept in content["mask"].items()}
+    scripts.torch.save(content, path)
+    assert_refused(call("prune"), "not the mask", "--rerun")
+    assert "moved the earlier run" in succeed("prune", "--rerun")
+
+
+def test_resuming_with_changed_code_is_said_and_recorded(runs):
+    dense, _ = runs
+    (dense / "summary.json").unlink()
+    path = dense / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "code": "older"}))
+    assert "has changed since the run began" in succeed("train")
+    assert json.loads(path.read_text())["code"] == "changed while it trained"
+    assert "has changed since" in succeed("train")
+
+
+def test_a_run_that_stops_at_epoch_0_has_an_init_for_its_ticket(place):
+    succeed("main", "--stopping_thresh=100")
+    (dense,), _ = run_folders(place / "runs")
+    assert load(dense / "init.pth")["epoch"] == 0
+
+
+def test_a_state_from_after_the_end_is_refused(runs):
+    dense, _ = runs
+    state = (dense / "state.pth").read_bytes()
+    succeed("train", "--num_epochs=3")
+    shorter = next(path for path in dense.parent.iterdir() if "num_epochs3_" in path.name)
+    (shorter / "summary.json").unlink()
+    (shorter / "state.pth").write_bytes(state)
+    assert_refused(call("train", "--num_epochs=3"), "state.pth", "another run")
+
+
+def test_the_control_without_a_mask_needs_no_epoch(runs):
+    assert "no_mask" in succeed("main", "--use_mask=False", "--prune_at=17").out
+    assert "nothing to prune" in succeed("main", "--stage=prune", "--use_mask=False")
+
+
+@pytest.mark.parametrize("name", ["config", "dense_run"])
+def test_an_empty_flag_is_a_mistake(place, name):
+    assert_refused(call("prune", f"--{name}="), f"--{name}", "empty")
+
+
+def test_seeds_with_long_names_are_one_group_of_the_report(place, capsys):
+    flags = [
+        "--retrain_num_epochs=20",
+        "--retrain_lr=0.02",
+        "--retrain_weight_decay=0.5",
+        "--lp_alpha=0.001",
+        "--lp=1.5",
+    ]
+    for seed in (0, 1):
+        succeed("main", *flags, f"--seed={seed}")
+    assert report.main(["--root=runs"]) == 0
+    assert capsys.readouterr().out.count("median (range)") == 1
+    assert report.main(["--root=runs", "--gen_thresholds", "nan"]) == 2
+
+
+def test_the_command_that_main_suggests_is_about_the_same_dense_run(runs):
+    said = succeed("main").out
+    line = next(line for line in said.splitlines() if "--prune_at=init" in line)
+    flags = line.split("main.py", 1)[1].split()
+    assert call("main", *flags, "--stage=prune", "--device=cpu", size=()).status == 0
+    assert len(run_folders(runs[0].parent)[0]) == 1
+
+
+def test_a_signal_that_comes_while_another_is_caught_is_not_lost():
+    with catch_signals() as outer:
+        with catch_signals() as inner:
+            signal.raise_signal(signal.SIGTERM)
+        assert inner.received == signal.SIGTERM
+        signal.raise_signal(inner.received)
+        assert outer.received == signal.SIGTERM
+    assert all(signal.getsignal(number) is not None for number in STOPPING)
