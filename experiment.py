@@ -1,6 +1,5 @@
 """From a config to data, model, loss and run folder: build, find, prune, train. What every script calls."""
 
-import os
 import platform
 import shlex
 from dataclasses import dataclass, replace
@@ -61,18 +60,13 @@ def choose_device(config: RunConfig) -> torch.device:
         raise UserError(f"device {name} is not there ({str(error).splitlines()[0]}); use --device cpu") from None
 
 
-def num_threads(config: RunConfig) -> int:
-    """CPU threads. Two is the fastest on two cores (benchmarks/); the matrices are too small for many more."""
-    return config.threads or min(2, os.cpu_count() or 1)
-
-
 def use_cpu(config: RunConfig) -> None:
     """Set the number of threads, and take denormal floats for 0.
 
     Once a network fits its training set, gradients of wrong classes are so small that many are denormal, and a product of such
     numbers takes some six times as long. Threads that exist already would not follow, so this comes before the first product.
     """
-    torch.set_num_threads(num_threads(config))
+    torch.set_num_threads(config.threads)
     torch.set_flush_denormal(True)
 
 
@@ -88,7 +82,7 @@ def settings_of(config: RunConfig, **more) -> dict:
         "python": platform.python_version(),
         "device": str(choose_device(config)),
         "hardware": hardware(str(choose_device(config))),
-        "threads": num_threads(config),
+        "threads": config.threads,
     }
 
 

@@ -184,7 +184,7 @@ def print_shares(config: MnistConfig, epochs: int, rounds: int, floor: float, se
 
 def body(argv: list[str] | None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: the project's default")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1, as in a run)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each takes its turn")
     parser.add_argument("--num_epochs", type=int, default=5_000, help="epochs of the whole run")
     parser.add_argument("--steps", type=int, default=200, help="epochs of textbook and floor in a round")

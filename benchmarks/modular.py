@@ -107,7 +107,7 @@ def floor_step(config):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=("mlp", "transformer"), default="mlp")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: the project's default")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1, as in a run)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each takes its turn")
     parser.add_argument("--num_epochs", type=int, default=30_000, help="epochs of the whole run")
     parser.add_argument("--steps", type=int, default=500, help="epochs of textbook and floor in a round")
