@@ -607,7 +607,7 @@ def nearby(draw, known, config):
     return replace(config, **{name: draw(known[name]) for name in names})
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_different_settings_have_different_names(data):
     one = data.draw(configs())
@@ -619,7 +619,7 @@ def test_different_settings_have_different_names(data):
     assert len(one.run_name()) <= 150
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_different_tickets_have_different_names(data):
     dense = data.draw(configs())

@@ -24,7 +24,9 @@ sweep = Sweep(base=base, axes={{"pruning_rate": [0.4, 0.7]}}, seeds=(0, 1))
 
 
 def slurm(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=REPOSITORY).stdout.strip()
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=60, cwd=REPOSITORY
+    ).stdout.strip()
 
 
 def is_up() -> bool:
