@@ -66,7 +66,7 @@ class RunConfig:
     device: str = "auto"
     """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
     threads: Count = 1
-    """CPU threads. Two gain a quarter on an idle machine, and lose a factor of six beside one busy process (README)."""
+    """CPU threads. Two gain a quarter on an idle machine, and crawl beside one busy process (README)."""
     wandb_project: str = "grokking-tickets"
     """Project in wandb."""
 
