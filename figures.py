@@ -210,3 +210,36 @@ def plot_sweep(rows: Sequence[Mapping], varying: Sequence[str], column: str, pat
         axes.set_title("Dots are seeds, lines medians; triangles: number of seeds that never get there", pad=14)
         axes.legend(loc="best")
         figure.savefig(path)
+
+
+def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path) -> None:
+    """An epoch (``column``) for settings that are no grid, to ``path``: one line of the picture each, named at the left.
+
+    Dots are seeds and the bar is their median; a triangle at the right border counts the seeds that never get there.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    border = 1.08 * max(row["last_epoch"] for rows in groups.values() for row in rows)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7, 1.1 + 0.24 * len(groups)), layout="constrained")
+        axes = figure.subplots()
+        for place, rows in enumerate(groups.values()):
+            epochs = [row[column] for row in rows]
+            reached = [epoch for epoch in epochs if epoch is not None]
+            median = median_epoch(epochs)
+            axes.plot(reached, [place] * len(reached), "o", color=COLORS[1], markersize=4, alpha=0.7)
+            if median is not None and len(epochs) > 1:
+                axes.plot([median], [place], "|", color=COLORS[1], markersize=12, markeredgewidth=1.6)
+            if len(reached) < len(epochs):
+                axes.plot([border], [place], ">", color=COLORS[1], markersize=6)
+                axes.annotate(
+                    str(len(epochs) - len(reached)), (border, place), (7, 0), textcoords="offset points", va="center"
+                )
+        axes.axvline(border, color="0.6", linewidth=0.7, linestyle=":")
+        axes.set_yticks(range(len(groups)), list(groups))
+        axes.invert_yaxis()
+        axes.set_xlim(left=0)
+        axes.set_xlabel(f"{column}, epochs")
+        axes.set_title("Dots are seeds, bars medians; triangles: number of seeds that never get there")
+        figure.savefig(path)

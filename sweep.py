@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from collecting import collect
@@ -63,8 +63,8 @@ class Unit:
 
     config: RunConfig
     is_dense: bool
-    varying: list[str] = field(default_factory=list)
-    job: Job | None = field(default=None)
+    label: str = ""
+    job: Job | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -85,8 +85,7 @@ class Unit:
     def __str__(self) -> str:
         if self.job is not None:
             return self.job.folder.path.name
-        varying = ", ".join(f"{name} {getattr(self.config, name)}" for name in self.varying)
-        return ", ".join(filter(None, [self.config.run_name(), varying]))
+        return ", ".join(filter(None, [self.config.run_name(), self.label]))
 
 
 def plan(sweep: Sweep) -> list[Unit]:
@@ -95,9 +94,8 @@ def plan(sweep: Sweep) -> list[Unit]:
     if not sweep.has_tickets:
         return [Unit(config, True) for config in configs]
     dense = {str(config.identity()): config for config in configs}
-    return [Unit(config, True) for config in dense.values()] + [
-        Unit(config, False, sweep.varying) for config in configs
-    ]
+    tickets = [Unit(config, False, sweep.label(config, names=True)) for config in configs]
+    return [Unit(config, True) for config in dense.values()] + tickets
 
 
 def work(units: list[Unit], start: int, population: bool) -> list[str]:

@@ -53,5 +53,18 @@ class Sweep:
         return [replace(self.base, seed=seed, **setting) for seed in self.seeds for setting in (self.settings or grid)]
 
     @property
+    def heading(self) -> str:
+        """What ``label`` says, as the head of a column."""
+        return "differs from the base" if self.settings else ", ".join(self.varying)
+
+    def label(self, config: RunConfig, names: bool = False) -> str:
+        """A config without its seed: its place on the axes (with ``names`` or without), or how it differs from the base."""
+        values = {name: getattr(config, name) for name in self.varying}
+        if not self.settings:
+            return ", ".join(f"{name} {value}" if names else str(value) for name, value in values.items())
+        different = {name: value for name, value in values.items() if value != getattr(self.base, name)}
+        return ", ".join(f"{name} {value}" for name, value in different.items()) or "the base"
+
+    @property
     def has_tickets(self) -> bool:
         return isinstance(self.base, TicketFields)

@@ -22,6 +22,7 @@ from errors import UserError
 from experiment import dense_job, ticket_job
 from runner import run_job, run_population
 from tables import read_result
+from training.checkpoints import load_tensors
 from training.folder import locks_work
 from training.metrics import median_epoch
 
@@ -357,8 +358,30 @@ def test_collect_writes_one_tidy_row_for_each_ticket(module):
             above = result.metrics["epoch"][result.metrics["test_acc"] >= threshold]
             assert row[f"t_gen (test acc >= {threshold})"] == (str(int(above[0])) if len(above) else "")
         assert row["hardware"]
+        for name, kept in load_tensors(result.path / "mask.pth", ("mask",))["mask"].items():
+            assert float(row[f"kept of {name}"]) == pytest.approx(kept.double().mean().item(), abs=1e-4)
     assert (Path("results") / "my_sweep" / "t_gen.png").stat().st_size > 10_000
     assert "0.3, 1.0" in outcome
+
+
+def test_settings_that_are_no_grid_are_named_by_what_differs(module):
+    module.write_text(
+        module.read_text().split("axes=")[0]
+        + """settings=[
+        {}, {"pruning_rate": 0.3}, {"prune_at": "init", "retrain_weight_decay": 0.0}], seeds=(1, 2))"""
+    )
+    listed = run_sweep(module, "--list")
+    assert ", prune_at init, retrain_weight_decay 0.0" in listed
+    assert ", the base" in listed
+    assert "prune_at generalization" not in listed
+    run_sweep(module, "--workers=1")
+    outcome = run_sweep(module, "--collect", "--output=results", "--gen_threshold=0.6")
+    lines = [line for line in outcome.out.splitlines() if line.startswith("| ")]
+    assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == [
+        "the base", "pruning_rate 0.3", "prune_at init, retrain_weight_decay 0.0"]  # fmt: skip
+    assert all(line.split("|")[2].strip() == "2" for line in lines[2:])
+    assert "kept of W_E / W_inproj" in lines[0]
+    assert (Path("results") / "my_sweep" / "t_gen.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
