@@ -107,7 +107,8 @@ def require_dense(config: TicketFields) -> RunFolder:
     """The finished dense run of a ticket. Raises UserError with the command that makes it."""
     folder = dense_folder(config)
     if not folder.is_finished:
-        command = f"python train.py --config {config.dense().module}{flags_of(config, str(folder.path.parent))}"
+        script = "train_mnist.py" if config.kind == "mnist" else "train.py"
+        command = f"python {script} --config {config.dense().module}{flags_of(config, str(folder.path.parent))}"
         raise UserError(f"there is no finished dense run at {folder.path}; make it with: {command}")
     if folder.summary()["status"] == "diverged":
         raise UserError(f"the dense run at {folder.path} diverged; a ticket needs one that did not")

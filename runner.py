@@ -41,9 +41,8 @@ class Member:
     start: int = 0
 
 
-def prepare(job: Job, log_live: bool = True) -> Member:
-    """Build a job's data and model, at its init or as an interrupted run left them."""
-    split = build_split(job.config)
+def prepare(job: Job, split: Split, log_live: bool = True) -> Member:
+    """Build a job's model for its data, at its init or as an interrupted run left it."""
     model = build_model(job.config, split)
     say_if_unlearnable(job.config)
     if job.init is not None:
@@ -124,13 +123,14 @@ def run_job(job: Job) -> RunFolder:
     if folder.is_finished:
         say_reused(folder)
         return folder
+    split = build_split(job.config)  # first, so that data that cannot be had leave no folder behind
     with folder.lock():
         if folder.is_finished:  # by another process, just before
             say_reused(folder)
             return folder
         folder.claim(job.settings)
         use_cpu(job.config)
-        member = prepare(job)
+        member = prepare(job, split)
         try:
             member.recorder.start()
             train_members([member])
@@ -165,7 +165,7 @@ def run_population(jobs: Iterable[Job], report: Callable[[Job, Exception], None]
                 continue
             try:
                 job.folder.claim(job.settings)
-                member = prepare(job, log_live=False)
+                member = prepare(job, build_split(job.config), log_live=False)
             except (UserError, OSError) as error:
                 if report is None:
                     raise

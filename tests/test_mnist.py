@@ -225,6 +225,7 @@ def test_missing_files_are_told_in_one_line(present, place, monkeypatch):
     for told in (*missing, "http://127.0.0.1:9/", str(place / "partly"), "--data_root", "MNIST_ROOT"):
         assert told in outcome.err
     assert {path.name for path in (place / "partly").iterdir()} == set(present)
+    assert not (place / "runs").exists(), "no folder of a run that never began"
     monkeypatch.setenv("MNIST_ROOT", str(FIXTURES))
     assert "is reused" not in works("train_mnist").out, "and the run can be made afterwards"
 

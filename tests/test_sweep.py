@@ -19,7 +19,7 @@ import training.recording
 from configs.base import MLPConfig, MLPTicketConfig, TransformerConfig
 from configs.sweep import Sweep
 from errors import UserError
-from experiment import dense_job, ticket_job
+from experiment import build_split, dense_job, ticket_job
 from runner import run_job, run_population
 from tables import read_result
 from training.checkpoints import load_tensors
@@ -332,8 +332,9 @@ def test_what_another_process_holds_is_left_out(tmp_path):
 
 
 def test_the_memory_of_a_member_is_counted_not_guessed():
-    small = runner.prepare(dense_job(settings("mlp", Path("nowhere"))[0]))
-    wide = runner.prepare(dense_job(replace(settings("mlp", Path("nowhere"))[0], d_model=800)))
+    config = settings("mlp", Path("nowhere"))[0]
+    jobs = [dense_job(one) for one in (config, replace(config, d_model=800))]
+    small, wide = (runner.prepare(job, build_split(job.config)) for job in jobs)
     counted = [runner.bytes_of_member(member.model, member.split, runner.LOSSES["mlp"]) for member in (small, wide)]
     weights = [sum(weight.nbytes for weight in member.model.parameters()) for member in (small, wide)]
     assert counted[0] > 6 * weights[0]
