@@ -25,6 +25,7 @@ from configs.load import parse_sweep
 from configs.sweep import Sweep
 from errors import Interrupted, UserError, run_script
 from experiment import Job, choose_device, dense_folder, dense_job, save_mask, ticket_job
+from provenance import usable_cores
 from runner import run_job, run_population
 from training.folder import Busy, locks_work
 from training.signals import catch_signals, exit_status
@@ -48,7 +49,7 @@ class Flags:
     output: str = "assets/results"
     """Folder for what --collect writes."""
     workers: int = 0
-    """Worker processes of one thread each; 0: as many as cores, or one with populations on a GPU. 1: this process."""
+    """Worker processes of one thread each, at most one a core; 0: one a core, or one with populations on a GPU. 1: this process."""
     population: bool | None = None
     """Train runs that share shapes as one population; None: on a GPU."""
     index: int = 0
@@ -228,8 +229,11 @@ def body(argv: list[str] | None) -> int:
         raise UserError(f"--workers must be 0 or more, not {flags.workers}")
     on_gpu = choose_device(sweep.base).type == "cuda"
     population = on_gpu if flags.population is None else flags.population
-    workers = flags.workers or (1 if population else os.cpu_count() or 1)
+    workers = flags.workers or (1 if population else usable_cores())
     if workers > 1:
+        if workers > usable_cores():
+            workers = usable_cores()
+            print(f"--workers {flags.workers} is more than the cores that this process may use: {workers} it is")
         return 1 if run_workers(sys.argv[1:] if argv is None else argv, units, root, workers) else 0
     mine = units
     if not locks_work(root):

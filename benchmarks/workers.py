@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from provenance import usable_cores
 from tables import table
 
 CONFIGS = {"mlp": "MLPConfig", "transformer": "TransformerConfig", "mnist": "MnistConfig"}
@@ -39,7 +40,7 @@ def seconds_of_sweep(args: argparse.Namespace, *flags: str) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=CONFIGS, default="mlp")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes, or threads (default: cores)")
+    parser.add_argument("--workers", type=int, default=usable_cores(), help="processes, or threads (default: cores)")
     parser.add_argument("--runs", type=int, default=4, help="runs of the sweep (default: 4)")
     parser.add_argument("--num_epochs", type=int, default=5_000, help="epochs of each (default: 5,000)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each takes its turn (default: 3)")

@@ -20,6 +20,7 @@ from configs.base import MLPConfig, MLPTicketConfig, TransformerConfig
 from configs.sweep import Sweep
 from errors import UserError
 from experiment import build_split, dense_job, ticket_job
+from provenance import usable_cores
 from runner import run_job, run_population
 from tables import read_result
 from training.checkpoints import load_tensors
@@ -134,6 +135,14 @@ def test_workers_report_what_they_did(module):
     assert finished.returncode == 0, finished
     assert "no run failed" in finished.stdout
     assert "10 of 10 runs are done, 0 are left" in finished.stdout
+
+
+def test_there_are_no_more_workers_than_cores(module):
+    command = [sys.executable, str(scripts.REPOSITORY / "sweep.py"), f"--config={module}", "--workers=9999"]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished
+    assert "--workers 9999 is more than" in finished.stdout
+    assert len(list(Path("runs").glob("worker*.log"))) == usable_cores()
 
 
 def test_a_run_that_fails_is_reported_and_stops_no_other(place, module):
