@@ -18,8 +18,8 @@ from tables import Result, accuracy_text, epoch_text, read_result, speedup, tabl
 from training.metrics import median_epoch
 
 
-def find_pairs(root: Path, kind: str | None) -> list[tuple[Result, Result]]:
-    """Every finished ticket below ``root`` with its dense run, in order of kind, mask and seed."""
+def find_pairs(root: Path, kind: str | None, tickets: str = "*") -> list[tuple[Result, Result]]:
+    """Every finished ticket below ``root`` whose name matches, with its dense run, in order of kind, mask and seed."""
     finished = {
         path.parent.name: read_result(path.parent)
         for path in sorted(root.glob("*/summary.json"))
@@ -28,7 +28,7 @@ def find_pairs(root: Path, kind: str | None) -> list[tuple[Result, Result]]:
     pairs = []
     for ticket in finished.values():
         dense = finished.get(Path(ticket.settings.get("dense_run", "")).name)
-        if dense is not None and kind in (None, ticket.settings["kind"]):
+        if dense is not None and kind in (None, ticket.settings["kind"]) and ticket.path.match(tickets):
             pairs.append((dense, ticket))
     return sorted(pairs, key=lambda pair: (group_of(pair[1]), pair[1].settings["config"]["seed"]))
 
@@ -101,16 +101,19 @@ def body(argv: list[str] | None) -> None:
     )
     parser.add_argument("--kind", help="only runs of this kind: mlp, transformer, mnist")
     parser.add_argument(
+        "--tickets", default="*", metavar="PATTERN", help="only tickets whose folder's name is like this: '*_at28000'"
+    )
+    parser.add_argument(
         "--gen_thresholds", type=float, nargs="+", default=[0.90, 0.95], help="test accuracies (default: 0.9 0.95)"
     )
     parser.add_argument("--csv", type=Path, help="also write the table to this file")
     args = parser.parse_args(argv)
     if not all(0 < threshold <= 1 for threshold in args.gen_thresholds):
         raise UserError("--gen_thresholds are test accuracies, above 0 and at most 1")
-    pairs = find_pairs(args.root, args.kind)
+    pairs = find_pairs(args.root, args.kind, args.tickets)
     if not pairs:
         raise UserError(
-            f"there is no finished ticket with its dense run below {args.root}; make one with: python main.py"
+            f"there is no such finished ticket with its dense run below {args.root}; make one with: python main.py"
         )
     head = ["ticket", "seed"]
     for threshold in args.gen_thresholds:
