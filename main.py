@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from configs.load import parse
+from configs.load import ScriptFlags, parse
 from errors import run_script
 from experiment import dense_job, flags_of, move_aside, require_dense, save_mask, ticket_job
 from figures import plot_comparison
@@ -19,17 +19,13 @@ DATASETS = {"modular_addition": "configs/config_pruning.py", "mnist": "configs/c
 
 
 @dataclass(frozen=True)
-class Flags:
+class Flags(ScriptFlags):
     """This script."""
 
     dataset: Literal["modular_addition", "mnist"] = "modular_addition"
     """Picks the default config module; --config overrides it."""
     stage: Literal["all", "train_full", "prune", "retrain"] = "all"
     """train_full: the dense run. prune: the mask. retrain: the ticket. all: these, then the comparison."""
-    config: str | None = None
-    """Python module that defines `config`; every flag below overrides a field of it."""
-    rerun: bool = False
-    """Move the runs of this stage aside and train again."""
 
 
 def compare(config, dense_path: Path, ticket_path: Path) -> None:

@@ -4,29 +4,20 @@ The dense run is found by its settings, which the plain flags describe; it is no
 """
 
 import sys
-from dataclasses import dataclass
 
-from configs.load import parse
+from configs.load import ScriptFlags, parse
 from errors import run_script
 from experiment import move_aside, require_dense, save_mask, ticket_job
 from runner import run_job
 from tables import matrices_table, read_result, results_table, speedup_text
 
 
-@dataclass(frozen=True)
-class Flags:
-    """This script."""
-
-    config: str | None = None
-    """Python module that defines `config`; every flag below overrides a field of it."""
-    rerun: bool = False
-    """Move a ticket with these settings aside and train again."""
-
-
 def body(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
     """Parse, prune, retrain unless that is done, and print what came out beside the dense run."""
     description += f"\n\nWithout --config: {default_config}"
-    flags, config = parse(Flags, argv, prog=prog, description=description, default_config=lambda given: default_config)
+    flags, config = parse(
+        ScriptFlags, argv, prog=prog, description=description, default_config=lambda given: default_config
+    )
     job = ticket_job(config)
     if flags.rerun:
         move_aside(job)

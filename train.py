@@ -1,29 +1,20 @@
 """Train a dense network on modular arithmetic until it groks."""
 
 import sys
-from dataclasses import dataclass
 
-from configs.load import parse
+from configs.load import ScriptFlags, parse
 from errors import run_script
 from experiment import dense_job, move_aside
 from runner import run_job
 from tables import read_result, results_table
 
 
-@dataclass(frozen=True)
-class Flags:
-    """This script."""
-
-    config: str | None = None
-    """Python module that defines `config`; every flag below overrides a field of it."""
-    rerun: bool = False
-    """Move a run with these settings aside and train again."""
-
-
 def body(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
     """Parse, train unless that is done, and print what came out."""
     description += f"\n\nWithout --config: {default_config}"
-    flags, config = parse(Flags, argv, prog=prog, description=description, default_config=lambda given: default_config)
+    flags, config = parse(
+        ScriptFlags, argv, prog=prog, description=description, default_config=lambda given: default_config
+    )
     job = dense_job(config)
     if flags.rerun:
         move_aside(job)

@@ -3,7 +3,7 @@
 import argparse
 import importlib.util
 import sys
-from dataclasses import field, fields, make_dataclass, replace
+from dataclasses import dataclass, field, fields, make_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,16 @@ from errors import UserError
 from training.checkpoints import load_json
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class ScriptFlags:
+    """This script."""
+
+    config: str | None = None
+    """Python module that defines `config`; every flag below overrides a field of it."""
+    rerun: bool = False
+    """Move an earlier run with these settings aside and train again."""
 
 
 def load_module(path: str, attribute: str = "config") -> Any:
