@@ -3,4 +3,4 @@
 from configs.base import MnistConfig
 from configs.sweep import Sweep
 
-sweep = Sweep(base=MnistConfig(num_epochs=15_000), axes={"weight_scale": [4.0, 5.4, 8.0]}, seeds=(0,))
+sweep = Sweep(base=MnistConfig(num_epochs=15_000), axes={"weight_scale": [4.0, 5.4]}, seeds=(0,))
