@@ -17,7 +17,6 @@ sweep = Sweep(
         {"retrain_weight_decay": 0.0},
         {"prune_at": "memorization"},
         {"pruning_rate": 0.8, "retrain_weight_decay": 1.0},
-        {"prune_at": "10000"},
     ],
     seeds=(0,),
 )
