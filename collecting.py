@@ -2,6 +2,7 @@
 
 import csv
 import statistics
+from collections import Counter
 from pathlib import Path
 
 from configs.base import RunConfig
@@ -13,13 +14,14 @@ from training.metrics import median_epoch
 
 EARLY = 0.5  # the threshold that the printed table shows beside gen_threshold
 GEN_THRESHOLDS = (EARLY, 0.8, 0.85, 0.9, 0.95, 0.99)
+KEPT = "kept of "  # and the matrix: a column of results.csv
 
 
 def t_gen_column(threshold: float) -> str:
-    return f"t_gen (test acc >= {threshold:g})"
+    return f"t_gen (test acc >= {threshold:.10g})"
 
 
-def row_of(sweep: Sweep, config: RunConfig, result: Result, thresholds: list[float]) -> dict:
+def row_of(sweep: Sweep, config: RunConfig, result: Result) -> dict:
     """A run as one row: seed, what varies, when it memorizes and generalizes (empty: censored), accuracies, counts, cost.
 
     ``kept of <matrix>`` is the fraction of the matrix's weights that the mask keeps.
@@ -29,35 +31,44 @@ def row_of(sweep: Sweep, config: RunConfig, result: Result, thresholds: list[flo
     row = {"run": result.path.name, "kind": result.settings["kind"], "seed": config.seed}
     row |= {name: getattr(config, name) for name in sweep.varying}
     row |= {"mask_epoch": source.get("epoch"), "status": summary["status"], "last_epoch": result.last_epoch}
-    row["t_mem (train acc >= 0.99)"] = result.reached("train_acc", 0.99)
+    mem_threshold = sweep.base.mem_threshold
+    row[f"t_mem (train acc >= {mem_threshold:.10g})"] = result.reached("train_acc", mem_threshold)
+    thresholds = sorted({*GEN_THRESHOLDS, sweep.base.gen_threshold})
     row |= {t_gen_column(threshold): result.reached("test_acc", threshold) for threshold in thresholds}
-    names = ("final_train_acc", "final_test_acc", "best_test_acc", "weights", "weights_kept")
+    names = ("final_train_acc", "final_test_acc", "best_test_acc", "weights", "weights_kept", "seconds")
     row |= {name: summary[name] for name in names}
-    row |= {f"kept of {name}": round(kept / total, 4) for name, (kept, total) in summary["kept_per_matrix"].items()}
-    return row | {
-        "seconds": summary["seconds"],
-        "hardware": result.settings["hardware"],
-        "threads": result.settings["threads"],
-    }
+    row |= {name: result.settings[name] for name in ("hardware", "threads")}
+    return row | {KEPT + name: round(kept / total, 4) for name, (kept, total) in summary["kept_per_matrix"].items()}
 
 
-def line_of(label: str, members: list[dict], column: str) -> list[str]:
-    """The rows of one setting over its seeds as a line of the printed table."""
-    last = max(row["last_epoch"] for row in members)
-    early, epochs = ([row[name] for row in members] for name in (t_gen_column(EARLY), column))
+def ended_early(rows: list[dict]) -> str:
+    """`` (1 diverged)`` after a label whose runs did not all come to their end."""
+    counts = Counter(row["status"] for row in rows if row["status"] != "completed")
+    return f" ({', '.join(f'{count} {status}' for status, count in counts.items())})" if counts else ""
+
+
+def line_of(label: str, rows: list[dict], columns: list[str], matrices: list[str]) -> list[str]:
+    """The runs of one setting over their seeds as a line of the printed table; the last of ``columns`` with its range."""
+    last = bound_of(rows, columns[-1])
+    medians = [epoch_text(median_epoch([row[column] for row in rows]), bound_of(rows, column)) for column in columns]
+    epochs = [row[columns[-1]] for row in rows]
     least = min((epoch for epoch in epochs if epoch is not None), default=None)
     most = None if None in epochs else max(epochs)
-    matrices = [name for name in members[0] if name.startswith("kept of ")]
+    kept = [[row[name] for row in rows if name in row] for name in matrices]
     return [
-        label,
-        str(len(members)),
-        epoch_text(median_epoch(early), last),
-        epoch_text(median_epoch(epochs), last),
+        label + ended_early(rows),
+        str(len(rows)),
+        *medians,
         f"{epoch_text(least, last)} to {epoch_text(most, last)}",
         str(sum(epoch is None for epoch in epochs)),
-        accuracy_text([row["best_test_acc"] for row in members]),
-        " / ".join(f"{statistics.median(row[name] for row in members):.2f}" for name in matrices),
+        accuracy_text([row["best_test_acc"] for row in rows]),
+        " / ".join(f"{statistics.median(fractions):.2f}" if fractions else "-" for fractions in kept),
     ]
+
+
+def bound_of(rows: list[dict], column: str) -> int:
+    """The epoch that runs without an entry in ``column`` are known to exceed: the end of the shortest of them."""
+    return min((row["last_epoch"] for row in rows if row[column] is None), default=0)
 
 
 def collect(sweep: Sweep, finished: list[tuple[RunConfig, Path]], output: Path) -> None:
@@ -68,36 +79,24 @@ def collect(sweep: Sweep, finished: list[tuple[RunConfig, Path]], output: Path) 
     """
     if not finished:
         raise UserError("no run of this sweep is finished; run it first, without --collect")
-    thresholds = sorted({*GEN_THRESHOLDS, sweep.base.gen_threshold})
-    rows = [row_of(sweep, config, read_result(folder), thresholds) for config, folder in finished]
+    rows = [row_of(sweep, config, read_result(folder)) for config, folder in finished]
+    fields = list(dict.fromkeys(name for row in rows for name in row))
     output.mkdir(parents=True, exist_ok=True)
     with (output / "results.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer = csv.DictWriter(file, fields, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    column = t_gen_column(sweep.base.gen_threshold)
     groups: dict[str, list[dict]] = {}
     for (config, _), row in zip(finished, rows, strict=True):
         groups.setdefault(sweep.label(config), []).append(row)
-    matrices = " / ".join(name.removeprefix("kept of ") for name in rows[0] if name.startswith("kept of "))
-    early = f"median {t_gen_column(EARLY)}"
-    head = [
-        sweep.heading,
-        "seeds",
-        early,
-        f"median {column}",
-        "range",
-        "censored",
-        "median best test acc",
-        f"kept of {matrices}",
-    ]
-    print(table(head, [line_of(label, members, column) for label, members in groups.items()]))
-    print(f"written: {output / 'results.csv'}")
-    picture = output / "t_gen.png"
-    if sweep.settings:
-        plot_settings(groups, column, picture)
-    elif sweep.varying:
-        plot_sweep(rows, sweep.varying, column, picture)
-    else:
-        return
-    print(f"written: {picture}")
+    columns = list(dict.fromkeys(map(t_gen_column, (EARLY, sweep.base.gen_threshold))))
+    matrices = [name for name in fields if name.startswith(KEPT)]
+    names = " / ".join(name.removeprefix(KEPT) for name in matrices)
+    head = [sweep.heading, "seeds", *(f"median {column}" for column in columns)]
+    head += ["range", "censored", "median best test acc", f"{KEPT}{names}"]
+    print(table(head, [line_of(label, members, columns, matrices) for label, members in groups.items()]))
+    print(f"{len(finished)} of {len(sweep.configs())} runs are finished; written: {output / 'results.csv'}")
+    if sweep.varying:
+        draw = plot_sweep if sweep.axes else plot_settings
+        draw(groups, columns[-1], output / "t_gen.png", *([sweep.varying] if sweep.axes else []))
+        print(f"written: {output / 't_gen.png'}")

@@ -219,7 +219,8 @@ def save_mask(job: Job) -> None:
             before = load_tensors(path, ("mask",))["mask"]
             if before.keys() != job.mask.keys() or any(not before[name].equal(kept) for name, kept in job.mask.items()):
                 raise UserError(
-                    f"{path} is not the mask that the dense run gives now: the dense run has changed; use --rerun"
+                    f"{path} is not the mask that the dense run gives now: the dense run has changed; move this "
+                    "folder away, or use --rerun of prune.py"
                 )
         rate = job.settings["config"]["pruning_rate"]
         save_tensors({"mask": job.mask, "source": source, "pruning_rate": rate}, path)

@@ -30,7 +30,7 @@ STYLE = {
 }
 # Okabe and Ito's colours, told apart by colour-blind readers too; the first two are dense run and ticket everywhere.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-EPOCH_AXIS = "epoch = number of updates (log axis, linear from 0 to 1)"
+EPOCH_AXIS = "epoch (log axis, linear from 0 to 1)"
 
 Matrix = Callable[[Mapping], np.ndarray]  # {name: weight} -> (neurons, values)
 
@@ -157,59 +157,68 @@ def plot_entropy(dense_folder: Path, ticket_folder: Path | None, path: Path) -> 
         entropy.legend(loc="best")
 
 
-def plot_sweep(rows: Sequence[Mapping], varying: Sequence[str], column: str, path: Path) -> None:
+def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path, varying: Sequence[str]) -> None:
     """An epoch (``column``) over the first of the ``varying`` settings, to ``path``; a line for each value of the others.
 
-    Dots are seeds and the line is their median; runs that never get there are triangles at the upper border, which count as
-    later than all others in the median. prune_at is drawn at the epoch of the mask.
+    ``groups``: for each combination the rows of its seeds. Dots are seeds and the line is their median; runs that never get
+    there are triangles above the upper border, which count as later than all others in the median. prune_at is drawn at the
+    epoch of the mask, the median over seeds.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
     x_name, others = varying[0], varying[1:]
-    position = (lambda row: row["mask_epoch"]) if x_name == "prune_at" else (lambda row: row[x_name])
-    is_number = all(isinstance(position(row), int | float) for row in rows)
-    ticks = sorted({position(row) for row in rows}) if is_number else list(dict.fromkeys(position(row) for row in rows))
-    place = dict(zip(ticks, ticks if is_number else range(len(ticks)), strict=True))
-    border = 1.25 * max(row["last_epoch"] for row in rows)
-    lines: dict[tuple, dict] = {}
-    for row in rows:
-        lines.setdefault(tuple(row[name] for name in others), {}).setdefault(place[position(row)], []).append(
-            row[column]
-        )
+    settings = [rows[0][x_name] for rows in groups.values()]
+    places = [_place(rows, x_name) for rows in groups.values()]
+    is_number = all(isinstance(place, int | float) and not isinstance(place, bool) for place in places)
+    if not is_number:
+        ticks = list(dict.fromkeys(map(str, settings)))
+        places = [ticks.index(str(setting)) for setting in settings]
+    border = 1.25 * max(row["last_epoch"] for rows in groups.values() for row in rows)
+    lines: dict[tuple, list] = {}
+    for rows, place in zip(groups.values(), places, strict=True):
+        lines.setdefault(tuple(rows[0][name] for name in others), []).append((place, [row[column] for row in rows]))
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 3.8), layout="constrained")
         axes = figure.subplots()
-        spread = 0.006 * (max(place.values()) - min(place.values()) or 1)
+        spread = 0.006 * (max(places) - min(places) or 1)
         for number, ((values, line), color) in enumerate(zip(lines.items(), cycle(COLORS))):
-            label = (
-                ", ".join(f"{name} {value}" for name, value in zip(others, values, strict=True)) or "median over seeds"
-            )
-            shift = spread * (number - (len(lines) - 1) / 2)
-            medians = {x: median_epoch(line[x]) for x in sorted(line)}
+            named = (f"{name} {value}" for name, value in zip(others, values, strict=True))
+            shift, top = spread * (number - (len(lines) - 1) / 2), border * 1.3**number
+            line.sort(key=lambda point: point[0])
+            medians = [median_epoch(epochs) for _, epochs in line]
             axes.plot(
-                [x + shift for x in medians],
-                [border if median is None else max(median, 1) for median in medians.values()],
-                "-", color=color, label=label,
+                [place + shift for place, _ in line],
+                [top if median is None else max(median, 1) for median in medians],
+                "-", color=color, label=", ".join(named) or "median over seeds",
             )  # fmt: skip
-            for x, epochs in line.items():
+            for place, epochs in line:
                 reached = [max(epoch, 1) for epoch in epochs if epoch is not None]
-                axes.plot([x + shift] * len(reached), reached, "o", color=color, markersize=3.5, alpha=0.7)
-                missed = len(epochs) - len(reached)
-                if missed:
-                    axes.plot([x + shift], [border], "^", color=color, markersize=6)
-                    axes.annotate(
-                        str(missed), (x + shift, border), (0, 5), textcoords="offset points", ha="center", fontsize=7
-                    )
-        axes.axhline(border, color="0.6", linewidth=0.7, linestyle=":")
+                axes.plot([place + shift] * len(reached), reached, "o", color=color, markersize=3.5, alpha=0.7)
+                if len(reached) < len(epochs):
+                    _mark_censored(axes, place + shift, top, "^", len(epochs) - len(reached), color)
+        axes.axhline(border / 1.12, color="0.6", linewidth=0.7, linestyle=":")
         axes.set_yscale("log")
-        axes.set_xlabel("epoch of the mask (prune_at)" if x_name == "prune_at" else x_name)
+        axes.set_xlabel("epoch of the mask (prune_at)" if is_number and x_name == "prune_at" else x_name)
         axes.set_ylabel(column)
         if not is_number:
             axes.set_xticks(range(len(ticks)), ticks)
-        axes.set_title("Dots are seeds, lines medians; triangles: number of seeds that never get there", pad=14)
+        axes.set_title("Dots: seeds. Lines: medians. Triangles: how many seeds never get there.", pad=10)
         axes.legend(loc="best")
         figure.savefig(path)
+
+
+def _place(rows: Sequence[Mapping], x_name: str):
+    """Where a setting is on the x axis: at its value; of prune_at, at the mask's epoch, where there is one."""
+    if x_name != "prune_at":
+        return rows[0][x_name]
+    epochs = [row["mask_epoch"] for row in rows]
+    return None if None in epochs else median_epoch(epochs)
+
+
+def _mark_censored(axes, x: float, y: float, marker: str, count: int, color: str) -> None:
+    axes.plot([x], [y], marker, color=color, markersize=6)
+    axes.annotate(str(count), (x, y), (6, 0), textcoords="offset points", va="center", fontsize=7)
 
 
 def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path) -> None:
@@ -220,26 +229,23 @@ def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Pa
     import matplotlib
     from matplotlib.figure import Figure
 
-    border = 1.08 * max(row["last_epoch"] for rows in groups.values() for row in rows)
+    border = 1.25 * max(row["last_epoch"] for rows in groups.values() for row in rows)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7, 1.1 + 0.24 * len(groups)), layout="constrained")
+        figure = Figure(figsize=(7, 1.2 + 0.24 * len(groups)), layout="constrained")
         axes = figure.subplots()
         for place, rows in enumerate(groups.values()):
             epochs = [row[column] for row in rows]
-            reached = [epoch for epoch in epochs if epoch is not None]
-            median = median_epoch(epochs)
+            reached = [max(epoch, 1) for epoch in epochs if epoch is not None]
             axes.plot(reached, [place] * len(reached), "o", color=COLORS[1], markersize=4, alpha=0.7)
-            if median is not None and len(epochs) > 1:
-                axes.plot([median], [place], "|", color=COLORS[1], markersize=12, markeredgewidth=1.6)
+            if len(epochs) > 1:
+                median = median_epoch(epochs)
+                axes.plot([border if median is None else max(median, 1)], [place], "|", color=COLORS[1], markersize=12)
             if len(reached) < len(epochs):
-                axes.plot([border], [place], ">", color=COLORS[1], markersize=6)
-                axes.annotate(
-                    str(len(epochs) - len(reached)), (border, place), (7, 0), textcoords="offset points", va="center"
-                )
-        axes.axvline(border, color="0.6", linewidth=0.7, linestyle=":")
+                _mark_censored(axes, border, place, ">", len(epochs) - len(reached), COLORS[1])
+        axes.axvline(border / 1.06, color="0.6", linewidth=0.7, linestyle=":")
         axes.set_yticks(range(len(groups)), list(groups))
         axes.invert_yaxis()
-        axes.set_xlim(left=0)
-        axes.set_xlabel(f"{column}, epochs")
-        axes.set_title("Dots are seeds, bars medians; triangles: number of seeds that never get there")
+        axes.set_xscale("log")
+        axes.set_xlabel(f"{column}, epochs (log axis)")
+        figure.suptitle("Dots: seeds. Bars: medians. Triangles: how many seeds never get there.", fontsize=10)
         figure.savefig(path)

@@ -13,6 +13,7 @@ import json
 import sys
 from pathlib import Path
 
+from configs.base import TICKET
 from errors import UserError, run_script
 from tables import Result, accuracy_text, epoch_text, read_result, speedup, table
 from training.metrics import median_epoch
@@ -44,12 +45,15 @@ def group_of(ticket: Result) -> str:
 
 
 def label_of(ticket: Result) -> str:
-    """A ticket's name without its seed."""
-    return ticket.path.name.replace(f"_seed{ticket.settings['config']['seed']}", "", 1)
+    """A ticket's name without its seed, and how it ended if that was before its end."""
+    status = ticket.summary["status"]
+    name = ticket.path.name.replace(f"_seed{ticket.settings['config']['seed']}", "", 1)
+    return name if status == "completed" else f"{name} ({status})"
 
 
-def median_text(epochs: list[int | None], last_epoch: int) -> str:
-    """Median and range of epochs over seeds, the censored ones above all others."""
+def median_text(epochs: list[int | None], last_epochs: list[int]) -> str:
+    """Median and range of epochs over seeds, the censored ones above all others; ``last_epochs``: where the runs ended."""
+    last_epoch = min((last for last, epoch in zip(last_epochs, epochs, strict=True) if epoch is None), default=0)
     reached = [epoch for epoch in epochs if epoch is not None]
     ends = min(reached, default=None), None if None in epochs else max(reached)
     middle, least, most = (epoch_text(epoch, last_epoch) for epoch in (median_epoch(epochs), *ends))
@@ -61,13 +65,13 @@ def rows_of(pairs: list[tuple[Result, Result]], thresholds: list[float]) -> list
     rows = []
     for group in dict.fromkeys(group_of(ticket) for _, ticket in pairs):
         members = [pair for pair in pairs if group_of(pair[1]) == group]
-        label = label_of(members[0][1])
+        labels = [label_of(ticket) for _, ticket in members]
         reached = {
             threshold: [[run.reached("test_acc", threshold) for run in pair] for pair in members]
             for threshold in thresholds
         }
         for number, (dense, ticket) in enumerate(members):
-            row = [label, str(ticket.settings["config"]["seed"])]
+            row = [labels[number], str(ticket.settings["config"]["seed"])]
             for threshold in thresholds:
                 slow, fast = reached[threshold][number]
                 row += [
@@ -82,11 +86,11 @@ def rows_of(pairs: list[tuple[Result, Result]], thresholds: list[float]) -> list
             ]
             rows.append(row)
         if len(members) > 1:
-            row = [label, "median (range)"]
+            row = [labels[0] if len(set(labels)) == 1 else f"{labels[0]} and the like", "median (range)"]
             for threshold in thresholds:
                 for side in (0, 1):
                     epochs = [times[side] for times in reached[threshold]]
-                    row.append(median_text(epochs, max(pair[side].last_epoch for pair in members)))
+                    row.append(median_text(epochs, [pair[side].last_epoch for pair in members]))
                 row.append("")
             rows.append([*row, "", "", "", ""])
     return rows
@@ -99,7 +103,7 @@ def body(argv: list[str] | None) -> None:
     parser.add_argument(
         "--root", type=Path, default=Path("runs"), help="folder that holds the run folders (default: runs)"
     )
-    parser.add_argument("--kind", help="only runs of this kind: mlp, transformer, mnist")
+    parser.add_argument("--kind", choices=tuple(TICKET), help="only runs of this kind: mlp, transformer, mnist")
     parser.add_argument(
         "--tickets", default="*", metavar="PATTERN", help="only tickets whose folder's name is like this: '*_at28000'"
     )
@@ -110,10 +114,13 @@ def body(argv: list[str] | None) -> None:
     args = parser.parse_args(argv)
     if not all(0 < threshold <= 1 for threshold in args.gen_thresholds):
         raise UserError("--gen_thresholds are test accuracies, above 0 and at most 1")
+    if not args.tickets:
+        raise UserError("--tickets is empty; leave it out, or give a pattern")
     pairs = find_pairs(args.root, args.kind, args.tickets)
     if not pairs:
         raise UserError(
-            f"there is no such finished ticket with its dense run below {args.root}; make one with: python main.py"
+            f"below {args.root} is no finished ticket of kind {args.kind or 'any'} and name {args.tickets} beside its dense run; "
+            "python main.py makes one"
         )
     head = ["ticket", "seed"]
     for threshold in args.gen_thresholds:

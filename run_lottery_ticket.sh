@@ -45,5 +45,5 @@ if [ "$time_is_up" = 1 ] && [ "$status" -ne 0 ] && [ -n "${SLURM_JOB_ID:-}" ]; t
     echo "out of time and saved; back into the queue"
     scontrol requeue "$SLURM_JOB_ID"
 fi
-echo "status $status; when all is done: $PYTHON sweep.py --config $SWEEP --collect; curves: wandb sync runs/*/wandb/offline-run-*"
+echo "status $status; when all is done: $PYTHON sweep.py --config $SWEEP --collect $*; curves: wandb sync runs/*/wandb/offline-run-*"
 exit "$status"

@@ -11,7 +11,6 @@ workers, array tasks or machines on one file system come out right, and a sweep 
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -69,7 +68,11 @@ class Unit:
 
     @property
     def is_ready(self) -> bool:
-        return self.is_dense or dense_folder(self.config).is_finished
+        """Whether its dense run is finished; or can never be used, of which make_job then says why."""
+        try:
+            return self.is_dense or dense_folder(self.config).is_finished
+        except UserError:
+            return True
 
     def make_job(self) -> None:
         """Find the run's folder, and a ticket's mask; once. Raises UserError where there can be none."""
@@ -132,6 +135,18 @@ def work(units: list[Unit], start: int, population: bool) -> list[str]:
             time.sleep(POLL_SECONDS)
 
 
+def state_of(unit: Unit) -> str:
+    """One word for --list, and the reason where a run cannot be made."""
+    if unit.is_done:
+        return "done   "
+    try:
+        if unit.is_ready:
+            unit.make_job()
+    except UserError as error:
+        return f"cannot  ({error})"
+    return "ready  " if unit.is_ready else "waits  "
+
+
 def dense_failed(unit: Unit, units: list[Unit], failed: dict[int, str]) -> bool:
     return any(
         other.is_dense and id(other) in failed and other.config.identity() == unit.config.identity() for other in units
@@ -140,11 +155,15 @@ def dense_failed(unit: Unit, units: list[Unit], failed: dict[int, str]) -> bool:
 
 def take_one(ready: list[Unit], attempt: Callable) -> bool:
     """Train the first of these runs that no other process holds; False where all are held."""
+
+    def train(job: Job) -> None:
+        if job.mask is not None:
+            save_mask(job)
+        run_job(job)
+
     for unit in ready:
         try:
-            if unit.job.mask is not None:
-                attempt(unit, lambda u=unit: save_mask(u.job))
-            attempt(unit, lambda u=unit: run_job(u.job))
+            attempt(unit, lambda u=unit: train(u.job))
             return True
         except Busy:
             continue
@@ -163,9 +182,8 @@ def take_population(ready: list[Unit], attempt: Callable) -> bool:
 
     for unit in ready[:POPULATION_AT_MOST]:
         with contextlib.suppress(Busy):
-            if unit.job.mask is not None:
-                attempt(unit, lambda u=unit: save_mask(u.job))
-            units[unit.job.folder.path] = unit
+            if unit.job.mask is None or attempt(unit, lambda u=unit: save_mask(u.job) or True):
+                units[unit.job.folder.path] = unit
     return bool(run_population([unit.job for unit in units.values()], fail))
 
 
@@ -176,40 +194,42 @@ def share(units: list[Unit], index: int, num_tasks: int) -> list[Unit]:
 
 
 def run_workers(argv: list[str], units: list[Unit], root: Path, workers: int) -> int:
-    """Start worker processes of this very command and show how far they are; gives the number of runs that failed."""
+    """Start worker processes of this very command and show how far they are; gives how many runs failed or are left."""
     from tqdm import tqdm
 
-    logs = [root / f"worker{number}.log" for number in range(workers)]
+    logs = [root / f"worker{number}_of_{os.getpid()}.log" for number in range(workers)]
     root.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(Path(__file__).resolve()), *argv, "--workers=1", "--threads=1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    processes = []
-    for number, log in enumerate(logs):
-        with log.open("w") as file:
-            start = number * len(units) // workers
-            processes.append(
-                subprocess.Popen([*command, f"--index={start}"], stdout=file, stderr=file, env=environment)
-            )
     done = sum(unit.is_done for unit in units)
     bar = tqdm(total=len(units), initial=done, unit=" runs", disable=None, desc=root.name)
+    processes: list[subprocess.Popen] = []
     with catch_signals() as signals, bar:
-        while any(process.poll() is None for process in processes):
-            time.sleep(POLL_SECONDS)
-            bar.update(sum(unit.is_done for unit in units) - bar.n)
-            if signals.received:
-                for process in processes:
-                    process.send_signal(signal.SIGTERM)
-                for process in processes:
-                    process.wait()
+        try:
+            for number, log in enumerate(logs):
+                with log.open("w") as file:
+                    flags = [f"--index={number * len(units) // workers}"]
+                    processes.append(subprocess.Popen([*command, *flags], stdout=file, stderr=file, env=environment))
+            while not signals.received and any(process.poll() is None for process in processes):
+                time.sleep(POLL_SECONDS)
+                bar.update(sum(unit.is_done for unit in units) - bar.n)
+        finally:  # none goes on alone
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait()
     if signals.received:
         raise Interrupted(
             "stopped, and all runs are saved; run the same command again to go on", exit_status(signals.received)
         )
     failures = {line.strip() for log in logs for line in log.read_text().splitlines() if line.startswith("failed: ")}
+    for process, log in zip(processes, logs, strict=True):
+        if process.returncode not in (0, 1):  # 1: it said which runs failed
+            failures.add(f"a worker ended with status {process.returncode}; see {log}")
     left = sum(not unit.is_done for unit in units)
     print("\n".join(sorted(failures)) or "no run failed")
     print(f"{len(units) - left} of {len(units)} runs are done, {left} are left; logs: {', '.join(map(str, logs))}")
-    return left
+    return left + len(failures)
 
 
 def body(argv: list[str] | None) -> int:
@@ -217,7 +237,7 @@ def body(argv: list[str] | None) -> int:
     units, root = plan(sweep), Path(sweep.base.root)
     if flags.list:
         for unit in units:
-            print("done   " if unit.is_done else "ready  " if unit.is_ready else "waits  ", unit)
+            print(state_of(unit), unit)
         print(f"{sum(unit.is_done for unit in units)} of {len(units)} runs are done")
         return 0
     if flags.collect:

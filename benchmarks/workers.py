@@ -39,7 +39,9 @@ def seconds_of_sweep(args: argparse.Namespace, *flags: str) -> float:
         module.write_text(SWEEP.format(name=CONFIGS[args.model].__name__, num_epochs=args.num_epochs, runs=args.runs))
         command = [sys.executable, "sweep.py", f"--config={module}", f"--root={folder}/runs", *flags]
         start = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        finished = subprocess.run(command, capture_output=True, text=True)
+        if finished.returncode:
+            sys.exit(f"{' '.join(command)} failed:\n{finished.stdout}{finished.stderr}")
         return time.perf_counter() - start
 
 
@@ -73,6 +75,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often each takes its turn (default: 3)")
     parser.add_argument("--floor_only", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if not 1 <= args.workers <= usable_cores():
+        parser.error(f"--workers must be 1 to {usable_cores()}, the cores that this process may use")
     if args.floor_only:
         print(floor_steps(args.model))
         return

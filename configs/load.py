@@ -100,6 +100,12 @@ def parse_sweep(script: type, argv: list[str] | None, *, prog: str, description:
     sweep = load_module(path, "sweep")
     if not isinstance(sweep, Sweep):
         raise UserError(f"`sweep` in {path} is a {type(sweep).__name__}, not a Sweep of configs/sweep.py")
+    given = _peek(argv, ("seed", "checkpoint", *sweep.varying))
+    if given["seed"] is not None:
+        raise UserError("a sweep has several seeds: use --seeds instead of --seed")
+    for name in sweep.varying:
+        if given[name] is not None or (name == "prune_at" and given["checkpoint"] is not None):
+            raise UserError(f"--{name} is an axis of this sweep; change it in the sweep's config")
     flags, base = override(script, sweep.base, argv, prog, description)
     return flags, sweep.with_base(base, flags.seeds)
 

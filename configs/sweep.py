@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from typing import Any
 
-from configs.base import RunConfig, TicketFields
+from configs.base import NOT_IDENTITY, RunConfig, TicketFields
 from errors import UserError
 
 
@@ -12,7 +12,8 @@ from errors import UserError
 class Sweep:
     """Every combination of the axes for every seed, of ``base``; or ``settings``, a list of combinations spelled out.
 
-    ``axes``: ``{field name: values}``. ``settings``: ``[{field name: value}, ...]``, for what is no full grid.
+    ``axes``: ``{field name: values}``. ``settings``: ``[{field name: value}, ...]``, for what is no full grid. What is given
+    twice is one run. Raises UserError where these are not what they should be.
     """
 
     base: RunConfig
@@ -21,10 +22,25 @@ class Sweep:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
 
     def __post_init__(self):
-        known = {entry.name for entry in fields(self.base)}
+        if not isinstance(self.base, RunConfig):
+            raise UserError(f"a sweep's base is a config, such as MLPTicketConfig(), not {self.base!r}")
+        if not isinstance(self.axes, dict) or not all(
+            isinstance(values, list | tuple) for values in self.axes.values()
+        ):
+            raise UserError("a sweep's axes are {field name: [value, ...], ...}")
+        if not isinstance(self.settings, list | tuple) or not all(isinstance(one, dict) for one in self.settings):
+            raise UserError("a sweep's settings are [{field name: value, ...}, ...]")
+        if self.axes and self.settings:
+            raise UserError("a sweep has axes or settings, not both")
+        if not isinstance(self.seeds, list | tuple):
+            raise UserError(f"a sweep's seeds are (0, 1, 2), not {self.seeds!r}")
+        known = {entry.name for entry in fields(self.base)} - {"seed", "dense_run", *NOT_IDENTITY}
         for name in self.varying:
-            if name not in known or name == "seed":
-                raise UserError(f"{name} is no axis for a {type(self.base).__name__}; axes are its fields but seed")
+            if name not in known:
+                raise UserError(
+                    f"{name} is no axis for a {type(self.base).__name__}; axes are its fields that decide what a run is, "
+                    "but not seed, which has a place of its own"
+                )
         for name, values in self.axes.items():
             if not values:
                 raise UserError(f"the axis {name} has no values")
@@ -39,28 +55,24 @@ class Sweep:
         return list(dict.fromkeys([*self.axes, *(name for setting in self.settings for name in setting)]))
 
     def with_base(self, base: RunConfig, seeds: tuple[int, ...] | None) -> "Sweep":
-        """The same sweep over another base; a flag for what the sweep varies is a mistake."""
-        for name in self.varying:
-            if getattr(base, name) != getattr(self.base, name):
-                raise UserError(f"--{name} is an axis of this sweep; change it in the sweep's config")
-        if base.seed != self.base.seed:
-            raise UserError("a sweep has several seeds: use --seeds instead of --seed")
-        return replace(self, base=base, seeds=self.seeds if seeds is None else tuple(dict.fromkeys(seeds)))
+        """The same sweep over another base."""
+        return replace(self, base=base, seeds=self.seeds if seeds is None else seeds)
 
     def configs(self) -> list[RunConfig]:
         """The configs in order: seed by seed, so that a sweep that is cut short has whole seeds."""
         grid = [dict(zip(self.axes, values, strict=True)) for values in product(*self.axes.values())]
-        return [replace(self.base, seed=seed, **setting) for seed in self.seeds for setting in (self.settings or grid)]
+        settings = self.settings or grid
+        return list(dict.fromkeys(replace(self.base, seed=seed, **one) for seed in self.seeds for one in settings))
 
     @property
     def heading(self) -> str:
         """What ``label`` says, as the head of a column."""
-        return "differs from the base" if self.settings else ", ".join(self.varying)
+        return ", ".join(self.varying) if self.axes else "differs from the base"
 
     def label(self, config: RunConfig, names: bool = False) -> str:
         """A config without its seed: its place on the axes (with ``names`` or without), or how it differs from the base."""
         values = {name: getattr(config, name) for name in self.varying}
-        if not self.settings:
+        if self.axes:
             return ", ".join(f"{name} {value}" if names else str(value) for name, value in values.items())
         different = {name: value for name, value in values.items() if value != getattr(self.base, name)}
         return ", ".join(f"{name} {value}" for name, value in different.items()) or "the base"

@@ -1,4 +1,4 @@
-"""What makes the MNIST ticket strong or weak: one setting of the mask or of the retraining changed at a time."""
+"""What makes the MNIST ticket strong or weak: the mask and the retraining, changed one by one and two at once."""
 
 from configs.base import MnistTicketConfig
 from configs.sweep import Sweep

@@ -1,16 +1,23 @@
 """Sweeps: the plan, workers that share none, populations that equal single runs, and what is collected."""
 
+import contextlib
 import csv
+import json
 import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import scripts
+from matplotlib.figure import Figure
 from scripts import assert_refused, assert_same_run, call, run_folders, snapshot, succeed
 
 import runner
@@ -20,10 +27,11 @@ from configs.base import MLPConfig, MLPTicketConfig, TransformerConfig
 from configs.sweep import Sweep
 from errors import UserError
 from experiment import build_split, dense_job, ticket_job
+from figures import plot_sweep
 from provenance import usable_cores
 from runner import run_job, run_population
 from tables import read_result
-from training.checkpoints import load_tensors
+from training.checkpoints import load_tensors, save_tensors
 from training.folder import locks_work
 from training.metrics import median_epoch
 
@@ -86,6 +94,32 @@ def test_an_axis_is_a_field_but_not_the_seed(axes):
         Sweep(MLPTicketConfig(), axes)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"base": MLPTicketConfig}, "MLPTicketConfig()"),
+        ({"axes": {"pruning_rate": 0.3}}, "axes are"),
+        ({"axes": {"prune_at": "10"}}, "axes are"),
+        ({"settings": {"prune_at": "10"}}, "settings are"),
+        ({"settings": ["pruning_rate"]}, "settings are"),
+        ({"axes": {"pruning_rate": [0.3]}, "settings": [{}]}, "not both"),
+        ({"seeds": 3}, "seeds are"),
+        ({"axes": {"root": ["a", "b"]}}, "root is no axis"),
+        ({"axes": {"gen_threshold": [0.3, 0.6]}}, "gen_threshold is no axis"),
+        ({"axes": {"dense_run": ["runs/a"]}}, "dense_run is no axis"),
+    ],
+)
+def test_a_sweep_that_is_written_wrong_says_what_it_should_be(arguments, told):
+    with pytest.raises(UserError, match=re.escape(told)):
+        Sweep(**{"base": MLPTicketConfig()} | arguments)
+
+
+def test_what_is_given_twice_is_one_run():
+    base = MLPTicketConfig()
+    assert len(Sweep(base, axes={"pruning_rate": [0.3, 0.3, 0.6]}, seeds=(0, 0, 1)).configs()) == 4
+    assert len(Sweep(base, settings=[{}, {"pruning_rate": base.pruning_rate}], seeds=(0,)).configs()) == 1
+
+
 def test_a_sweep_trains_each_dense_run_once_and_every_ticket(module):
     listed = run_sweep(module, "--list")
     assert listed.out.count("ready") == 2
@@ -114,7 +148,10 @@ def test_flags_override_the_base_and_the_seeds_but_not_an_axis(module):
     outcome = run_sweep(module, "--seeds", "3", "--num_epochs=12", "--list")
     assert "seed3_num_epochs12" in outcome
     assert "of 5 runs" in outcome
-    assert_refused(run_sweep(module, "--pruning_rate=0.5"), "pruning_rate", "axis")
+    for flag in ("--pruning_rate=0.5", "--pruning_rate=0.6", "--pruning-rate=0.5"):  # 0.6 is what the base has
+        assert_refused(run_sweep(module, flag), "pruning_rate", "axis")
+    for seed in (1, MLPTicketConfig().seed):
+        assert_refused(run_sweep(module, f"--seed={seed}"), "--seeds")
     assert_refused(run_sweep("configs/config.py"), "`sweep`")
 
 
@@ -167,6 +204,74 @@ def test_tickets_of_a_dense_run_that_fails_are_not_waited_for(module, monkeypatc
     assert outcome.status == 1
     assert "no space left" in outcome
     assert "5 of 10 runs are done, 5 failed" in outcome
+
+
+@pytest.mark.parametrize("population", [False, True])
+def test_a_ticket_whose_mask_has_changed_is_not_trained(module, population, monkeypatch):
+    module = write(module.parent, {"pruning_rate": [0.3]})
+    run_sweep(module, "--workers=1", "--seeds", "0")
+    dense, ticket = (Path("runs") / name for name in sorted(done()))
+    (ticket / "summary.json").unlink()  # as if it had been interrupted
+    weights = load_tensors(dense / "final.pth", ("model", "epoch"))
+    weights["model"] = {name: weight.flip(-1) for name, weight in weights["model"].items()}
+    save_tensors(weights, dense / "final.pth")
+    outcome = run_sweep(module, "--workers=1", "--seeds", "0", "--gen_threshold=0.6", f"--population={population}")
+    assert outcome.status == 1
+    assert "failed: " in outcome.out
+    assert "1 of 2 runs are done, 1 failed" in outcome.out
+    assert not (ticket / "summary.json").exists()
+
+
+def test_a_damaged_dense_run_stops_no_other_seed(module):
+    run_sweep(module, "--workers=1", "--num_epochs=12")
+    folder = next(Path("runs").glob("mlp_multiply_seed1*12"))
+    (folder / "config.json").write_text("{")
+    for rest in Path("runs").glob("mlp*seed0*"):
+        shutil.rmtree(rest)
+    outcome = run_sweep(module, "--workers=1", "--num_epochs=12")
+    assert outcome.status == 1
+    assert "config.json" in outcome.out
+    assert sum("seed0" in name for name in done()) == 5
+    assert "cannot " in run_sweep(module, "--num_epochs=12", "--list").out
+
+
+def test_workers_stop_with_the_sweep_that_started_them(module):
+    command = [sys.executable, str(scripts.REPOSITORY / "sweep.py"), f"--config={module}", "--workers=2"]
+    with subprocess.Popen([*command, "--num_epochs=2000000"], stdout=subprocess.PIPE, text=True) as parent:
+        end = time.monotonic() + 60
+        while not (children := workers_of(parent.pid)):  # the very moment at which the first is there
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        parent.send_signal(signal.SIGTERM)
+        parent.communicate(timeout=60)
+    assert parent.returncode == 143
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def workers_of(pid: int) -> list[str]:
+    """The worker processes of a sweep; it starts others too, such as git."""
+
+    def is_worker(child: str) -> bool:
+        with contextlib.suppress(OSError):
+            return b"--workers=1" in Path(f"/proc/{child}/cmdline").read_bytes()
+        return False
+
+    return [child for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if is_worker(child)]
+
+
+def test_a_worker_that_is_killed_is_told(module):
+    command = [sys.executable, str(scripts.REPOSITORY / "sweep.py"), f"--config={module}", "--workers=2"]
+    with subprocess.Popen([*command, "--num_epochs=2000000"], stdout=subprocess.PIPE, text=True) as parent:
+        end = time.monotonic() + 60
+        while len(children := workers_of(parent.pid)) < usable_cores():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+        said = parent.communicate(timeout=60)[0]
+    assert parent.returncode == 1
+    assert "a worker ended with status -9" in said
+    assert "no run failed" not in said
 
 
 def test_a_killed_sweep_goes_on_where_it_was(module):
@@ -374,6 +479,55 @@ def test_collect_writes_one_tidy_row_for_each_ticket(module):
     assert "0.3, 1.0" in outcome
 
 
+def test_collect_takes_networks_of_different_shapes(module):
+    module = write(module.parent, {"num_layers": [0, 1], "pruning_rate": [0.3]})
+    run_sweep(module, "--workers=1")
+    outcome = run_sweep(module, "--collect", "--output=results", "--gen_threshold=0.6")
+    assert outcome.status == 0, outcome
+    with (Path("results") / "my_sweep" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [bool(row["kept of W_h.0"]) for row in rows] == [False, True] * 2
+    assert re.search(r"0, 0\.3 .*0\.\d\d / - \|", outcome.out)
+
+
+def test_collect_says_what_ended_early_and_what_is_missing(module):
+    run_sweep(module, "--workers=1", "--seeds", "0")
+    path = next(Path("runs").glob("*magnitude0.3*decay0.0")) / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "diverged"}))
+    outcome = run_sweep(module, "--collect", "--output=results", "--mem_threshold=0.7")
+    assert "4 of 8 runs are finished" in outcome.out
+    assert "| 0.3, 0.0 (1 diverged) " in outcome.out
+    assert "t_mem (train acc >= 0.7)" in (Path("results") / "my_sweep" / "results.csv").read_text()
+
+
+def drawn(groups: dict, varying: list[str], path: Path):
+    """What plot_sweep draws: ``{legend label: [(x, y), ...]}`` of its lines, and its tick labels."""
+    with patch.object(Figure, "savefig", autospec=True) as save:
+        plot_sweep(groups, "t", path, varying)
+    axes = save.call_args.args[0].axes[0]
+    lines = {
+        line.get_label(): line.get_xydata().tolist() for line in axes.lines if not line.get_label().startswith("_")
+    }
+    return lines, [label.get_text() for label in axes.get_xticklabels()]
+
+
+def test_a_sweep_is_drawn_setting_by_setting(tmp_path):
+    def rows(prune_at: str, mask_epochs: list, epochs: list) -> list[dict]:
+        return [
+            {"prune_at": prune_at, "mask_epoch": mask, "t": t, "last_epoch": 100}
+            for mask, t in zip(mask_epochs, epochs, strict=True)
+        ]
+
+    groups = {"m": rows("memorization", [60, 80], [20, 40]), "300": rows("300", [300, 300], [10, None])}
+    lines, _ = drawn(groups, ["prune_at"], tmp_path / "t.png")
+    (points,) = lines.values()
+    assert [x for x, _ in points] == [70, 300], "one point a setting, at the median epoch of its masks"
+    assert points[0][1] == 30
+    assert points[1][1] > 100, "a censored median is above the last epoch"
+    lines, ticks = drawn(groups | {"none": rows("init", [None, None], [5, 5])}, ["prune_at"], tmp_path / "t.png")
+    assert ticks == ["memorization", "300", "init"]
+
+
 def test_settings_that_are_no_grid_are_named_by_what_differs(module):
     module.write_text(
         module.read_text().split("axes=")[0]
@@ -395,7 +549,8 @@ def test_settings_that_are_no_grid_are_named_by_what_differs(module):
 
 
 @pytest.mark.parametrize(
-    ("epochs", "median"), [([3, 1, 2], 2), ([1, 4], 2), ([1, None, 3], 3), ([None, 1], None), ([None, None, 5], None)]
+    ("epochs", "median"),
+    [([3, 1, 2], 2), ([1, 4], 2), ([1, None, 3], 3), ([None, 1], None), ([None, None, 5], None), ([1, 2, 4, None], 3)],
 )
 def test_a_censored_run_is_later_than_all_others_in_a_median(epochs, median):
     assert median_epoch(epochs) == median

@@ -79,6 +79,8 @@ def find_run(root: str, name: str, identity: dict) -> RunFolder:
     Where there is none, gives ``root/name``, in which it is to be made.
     """
     expected = Path(root) / name
+    if Path(root).exists() and not Path(root).is_dir():
+        raise UserError(f"--root {root} is a file; give the folder that holds the run folders")
     candidates = [expected, *sorted(Path(root).glob("*/"))] if Path(root).is_dir() else []
     for folder in candidates:
         config = folder / "config.json"

@@ -56,7 +56,8 @@ def train(
     start: int = 0,
     progress=None,
 ) -> int:
-    """Train from epoch ``start``; one recorder for each network. Epoch e is the weights after exactly e updates.
+    """Train from epoch ``start``; one recorder for each network. Epoch e is the weights after exactly e updates (with
+    a batch size: passes over the training set).
 
     Gives the epoch at which it ended: all have finished, or half of a population has and the rest is worth a smaller stack.
     Raises Interrupted, with the state saved, when a signal asks to stop.

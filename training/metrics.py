@@ -67,5 +67,5 @@ def first_epoch(metrics: dict[str, np.ndarray], column: str, threshold: float) -
 def median_epoch(epochs: list[int | None]) -> int | None:
     """The median over seeds, the censored (None) above all others; None where the median itself is censored."""
     ordered = sorted(math.inf if epoch is None else epoch for epoch in epochs)
-    middle = statistics.median_high(ordered) if math.isinf(ordered[-1]) else statistics.median(ordered)
+    middle = statistics.median(ordered)
     return None if math.isinf(middle) else round(middle)
