@@ -17,6 +17,8 @@ sweep = Sweep(
         {"retrain_weight_decay": 0.0},
         {"prune_at": "memorization"},
         {"pruning_rate": 0.8, "retrain_weight_decay": 1.0},
+        {"pruning_rate": 0.8, "scope": "local"},
+        {"pruning_rate": 0.8, "scope": "local", "retrain_weight_decay": 1.0},
     ],
     seeds=(0,),
 )
