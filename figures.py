@@ -199,6 +199,7 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
                     _mark_censored(axes, place + shift, top, "^", len(epochs) - len(reached), color)
         axes.axhline(border / 1.12, color="0.6", linewidth=0.7, linestyle=":")
         axes.set_yscale("log")
+        _plain_epochs(axes.yaxis)
         axes.set_xlabel("epoch of the mask (prune_at)" if is_number and x_name == "prune_at" else x_name)
         axes.set_ylabel(column)
         if not is_number:
@@ -219,6 +220,15 @@ def _place(rows: Sequence[Mapping], x_name: str):
 def _mark_censored(axes, x: float, y: float, marker: str, count: int, color: str) -> None:
     axes.plot([x], [y], marker, color=color, markersize=6)
     axes.annotate(str(count), (x, y), (6, 0), textcoords="offset points", va="center", fontsize=7)
+
+
+def _plain_epochs(axis) -> None:
+    """1,000 2,000 5,000 10,000 on a log axis, instead of powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda epoch, _: f"{epoch:,.0f}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path) -> None:
@@ -246,6 +256,7 @@ def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Pa
         axes.set_yticks(range(len(groups)), list(groups))
         axes.invert_yaxis()
         axes.set_xscale("log")
+        _plain_epochs(axes.xaxis)
         axes.set_xlabel(f"{column}, epochs (log axis)")
         figure.suptitle("Dots: seeds. Bars: medians. Triangles: how many seeds never get there.", fontsize=10)
         figure.savefig(path)
