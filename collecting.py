@@ -9,11 +9,12 @@ from configs.base import RunConfig
 from configs.sweep import Sweep
 from errors import UserError
 from figures import plot_settings, plot_sweep
-from tables import Result, accuracy_text, epoch_text, read_result, table
+from tables import Result, epoch_text, median_text, read_result, table
 from training.metrics import median_epoch
 
 EARLY = 0.5  # the threshold that the printed table shows beside gen_threshold
 GEN_THRESHOLDS = (EARLY, 0.8, 0.85, 0.9, 0.95, 0.99)
+NORM = "l2norm at epoch 0"
 KEPT = "kept of "  # and the matrix: a column of results.csv
 
 
@@ -37,6 +38,8 @@ def row_of(sweep: Sweep, config: RunConfig, result: Result) -> dict:
     row |= {t_gen_column(threshold): result.reached("test_acc", threshold) for threshold in thresholds}
     names = ("final_train_acc", "final_test_acc", "best_test_acc", "weights", "weights_kept", "seconds")
     row |= {name: summary[name] for name in names}
+    norms = result.metrics["l2norm"]
+    row[NORM] = round(float(norms[0]), 3) if len(norms) else None
     row |= {name: result.settings[name] for name in ("hardware", "threads")}
     return row | {KEPT + name: round(kept / total, 4) for name, (kept, total) in summary["kept_per_matrix"].items()}
 
@@ -61,7 +64,8 @@ def line_of(label: str, rows: list[dict], columns: list[str], matrices: list[str
         *medians,
         f"{epoch_text(least, last)} to {epoch_text(most, last)}",
         str(sum(epoch is None for epoch in epochs)),
-        accuracy_text([row["best_test_acc"] for row in rows]),
+        median_text([row["best_test_acc"] for row in rows]),
+        median_text([row[NORM] for row in rows], digits=1),
         " / ".join(f"{statistics.median(fractions):.2f}" if fractions else "-" for fractions in kept),
     ]
 
@@ -93,7 +97,7 @@ def collect(sweep: Sweep, finished: list[tuple[RunConfig, Path]], output: Path) 
     matrices = [name for name in fields if name.startswith(KEPT)]
     names = " / ".join(name.removeprefix(KEPT) for name in matrices)
     head = [sweep.heading, "seeds", *(f"median {column}" for column in columns)]
-    head += ["range", "censored", "median best test acc", f"{KEPT}{names}"]
+    head += ["range", "censored", "median best test acc", f"median {NORM}", f"{KEPT}{names}"]
     print(table(head, [line_of(label, members, columns, matrices) for label, members in groups.items()]))
     print(f"{len(finished)} of {len(sweep.configs())} runs are finished; written: {output / 'results.csv'}")
     if sweep.varying:

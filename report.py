@@ -15,7 +15,7 @@ from pathlib import Path
 
 from configs.base import TICKET
 from errors import UserError, run_script
-from tables import Result, accuracy_text, epoch_text, read_result, speedup, table
+from tables import Result, epoch_text, median_text, read_result, speedup, table
 from training.metrics import median_epoch
 
 
@@ -51,7 +51,7 @@ def label_of(ticket: Result) -> str:
     return name if status == "completed" else f"{name} ({status})"
 
 
-def median_text(epochs: list[int | None], last_epochs: list[int]) -> str:
+def median_epochs_text(epochs: list[int | None], last_epochs: list[int]) -> str:
     """Median and range of epochs over seeds, the censored ones above all others; ``last_epochs``: where the runs ended."""
     last_epoch = min((last for last, epoch in zip(last_epochs, epochs, strict=True) if epoch is None), default=0)
     reached = [epoch for epoch in epochs if epoch is not None]
@@ -79,7 +79,7 @@ def rows_of(pairs: list[tuple[Result, Result]], thresholds: list[float]) -> list
                     epoch_text(fast, ticket.last_epoch),
                     speedup(slow, fast, dense.last_epoch),
                 ]
-            row += [accuracy_text([run.summary["best_test_acc"]]) for run in (dense, ticket)]
+            row += [median_text([run.summary["best_test_acc"]]) for run in (dense, ticket)]
             row += [
                 f"{ticket.summary['weights_kept']:,}",
                 f"{(dense.summary['seconds'] + ticket.summary['seconds']) / 60:.1f}",
@@ -90,7 +90,7 @@ def rows_of(pairs: list[tuple[Result, Result]], thresholds: list[float]) -> list
             for threshold in thresholds:
                 for side in (0, 1):
                     epochs = [times[side] for times in reached[threshold]]
-                    row.append(median_text(epochs, [pair[side].last_epoch for pair in members]))
+                    row.append(median_epochs_text(epochs, [pair[side].last_epoch for pair in members]))
                 row.append("")
             rows.append([*row, "", "", "", ""])
     return rows

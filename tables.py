@@ -61,10 +61,10 @@ def epoch_text(epoch: int | None, last_epoch: int) -> str:
     return f"{epoch:,}" if epoch is not None else f"> {last_epoch:,}"
 
 
-def accuracy_text(accuracies: list[float | None]) -> str:
-    """The median over seeds; a run that diverged before it was measured has none."""
-    known = [accuracy for accuracy in accuracies if accuracy is not None]
-    return f"{statistics.median(known):.3f}" if known else "none"
+def median_text(values: list[float | None], digits: int = 3) -> str:
+    """The median over seeds; a run that diverged before it was measured has no value."""
+    known = [value for value in values if value is not None]
+    return f"{statistics.median(known):.{digits}f}" if known else "none"
 
 
 def results_table(results: dict[str, Result], mem_threshold: float, gen_threshold: float) -> str:

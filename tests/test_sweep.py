@@ -473,6 +473,9 @@ def test_collect_writes_one_tidy_row_for_each_ticket(module):
             above = result.metrics["epoch"][result.metrics["test_acc"] >= threshold]
             assert row[f"t_gen (test acc >= {threshold})"] == (str(int(above[0])) if len(above) else "")
         assert row["hardware"]
+        weights = load_tensors(result.path / "init.pth", ("model",))["model"].values()
+        norm = sum(weight.double().square().sum().item() for weight in weights) ** 0.5
+        assert float(row["l2norm at epoch 0"]) == pytest.approx(norm, abs=1e-3)
         for name, kept in load_tensors(result.path / "mask.pth", ("mask",))["mask"].items():
             assert float(row[f"kept of {name}"]) == pytest.approx(kept.double().mean().item(), abs=1e-4)
     assert (Path("results") / "my_sweep" / "t_gen.png").stat().st_size > 10_000
