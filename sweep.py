@@ -158,6 +158,8 @@ def take_one(ready: list[Unit], attempt: Callable) -> bool:
 
     def train(job: Job) -> None:
         if job.mask is not None:
+            with job.folder.lock():  # Busy, before a word about a mask that another makes
+                pass
             save_mask(job)
         run_job(job)
 
