@@ -9,8 +9,7 @@ from configs.base import RunConfig
 from configs.sweep import Sweep
 from errors import UserError
 from figures import plot_settings, plot_sweep
-from tables import Result, epoch_text, median_text, read_result, table
-from training.metrics import median_epoch
+from tables import Result, median_and_range, median_text, read_result, table
 
 EARLY = 0.5  # the threshold that the printed table shows beside gen_threshold
 GEN_THRESHOLDS = (EARLY, 0.8, 0.85, 0.9, 0.95, 0.99)
@@ -52,27 +51,19 @@ def ended_early(rows: list[dict]) -> str:
 
 def line_of(label: str, rows: list[dict], columns: list[str], matrices: list[str]) -> list[str]:
     """The runs of one setting over their seeds as a line of the printed table; the last of ``columns`` with its range."""
-    last = bound_of(rows, columns[-1])
-    medians = [epoch_text(median_epoch([row[column] for row in rows]), bound_of(rows, column)) for column in columns]
-    epochs = [row[columns[-1]] for row in rows]
-    least = min((epoch for epoch in epochs if epoch is not None), default=None)
-    most = None if None in epochs else max(epochs)
+    last_epochs = [row["last_epoch"] for row in rows]
+    reached = [median_and_range([row[column] for row in rows], last_epochs) for column in columns]
     kept = [[row[name] for row in rows if name in row] for name in matrices]
     return [
         label + ended_early(rows),
         str(len(rows)),
-        *medians,
-        f"{epoch_text(least, last)} to {epoch_text(most, last)}",
-        str(sum(epoch is None for epoch in epochs)),
+        *(median for median, _ in reached),
+        reached[-1][1],
+        str(sum(row[columns[-1]] is None for row in rows)),
         median_text([row["best_test_acc"] for row in rows]),
         median_text([row[NORM] for row in rows], digits=1),
         " / ".join(f"{statistics.median(fractions):.2f}" if fractions else "-" for fractions in kept),
     ]
-
-
-def bound_of(rows: list[dict], column: str) -> int:
-    """The epoch that runs without an entry in ``column`` are known to exceed: the end of the shortest of them."""
-    return min((row["last_epoch"] for row in rows if row[column] is None), default=0)
 
 
 def collect(sweep: Sweep, finished: list[tuple[RunConfig, Path]], output: Path) -> None:

@@ -46,12 +46,12 @@ def git_commit() -> str | None:
         return None
 
 
-@functools.cache
 def usable_cores() -> int:
     """Cores that this process may use: fewer than the machine has under taskset, in a container or in a Slurm task."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@functools.cache
 def hardware(device: str) -> str:
     """The GPU's name, or the CPU's with its number of cores."""
     if device.startswith("cuda"):

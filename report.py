@@ -15,8 +15,7 @@ from pathlib import Path
 
 from configs.base import TICKET
 from errors import UserError, run_script
-from tables import Result, epoch_text, median_text, read_result, speedup, table
-from training.metrics import median_epoch
+from tables import Result, epoch_text, median_and_range, median_text, read_result, speedup, table
 
 
 def find_pairs(root: Path, kind: str | None, tickets: str = "*") -> list[tuple[Result, Result]]:
@@ -51,15 +50,6 @@ def label_of(ticket: Result) -> str:
     return name if status == "completed" else f"{name} ({status})"
 
 
-def median_epochs_text(epochs: list[int | None], last_epochs: list[int]) -> str:
-    """Median and range of epochs over seeds, the censored ones above all others; ``last_epochs``: where the runs ended."""
-    last_epoch = min((last for last, epoch in zip(last_epochs, epochs, strict=True) if epoch is None), default=0)
-    reached = [epoch for epoch in epochs if epoch is not None]
-    ends = min(reached, default=None), None if None in epochs else max(reached)
-    middle, least, most = (epoch_text(epoch, last_epoch) for epoch in (median_epoch(epochs), *ends))
-    return f"{middle} ({least} to {most})"
-
-
 def rows_of(pairs: list[tuple[Result, Result]], thresholds: list[float]) -> list[list[str]]:
     """The table's rows: one for each seed, then one with the median over seeds where there are several."""
     rows = []
@@ -90,7 +80,7 @@ def rows_of(pairs: list[tuple[Result, Result]], thresholds: list[float]) -> list
             for threshold in thresholds:
                 for side in (0, 1):
                     epochs = [times[side] for times in reached[threshold]]
-                    row.append(median_epochs_text(epochs, [pair[side].last_epoch for pair in members]))
+                    row.append("{} ({})".format(*median_and_range(epochs, [pair[side].last_epoch for pair in members])))
                 row.append("")
             rows.append([*row, "", "", "", ""])
     return rows

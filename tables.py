@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from training.checkpoints import load_json
-from training.metrics import first_epoch, read_metrics
+from training.metrics import first_epoch, median_epoch, read_metrics
 
 # What tables take from a summary.json.
 NEEDED = ("weights", "weights_kept", "kept_per_matrix", "seconds", "final_train_acc", "final_test_acc", "best_test_acc")
@@ -59,6 +59,18 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def epoch_text(epoch: int | None, last_epoch: int) -> str:
     """An epoch, or ``> last epoch`` for a run that never gets there."""
     return f"{epoch:,}" if epoch is not None else f"> {last_epoch:,}"
+
+
+def median_and_range(epochs: list[int | None], last_epochs: list[int]) -> tuple[str, str]:
+    """The median over seeds and ``least to most``, the censored above all others; ``last_epochs``: where each run ended.
+
+    What is censored is known to exceed the end of the shortest of those runs.
+    """
+    bound = min((last for last, epoch in zip(last_epochs, epochs, strict=True) if epoch is None), default=0)
+    least = min((epoch for epoch in epochs if epoch is not None), default=None)
+    most = None if None in epochs else max(epochs)
+    middle, least, most = (epoch_text(epoch, bound) for epoch in (median_epoch(epochs), least, most))
+    return middle, f"{least} to {most}"
 
 
 def median_text(values: list[float | None], digits: int = 3) -> str:
