@@ -8,7 +8,7 @@ from pathlib import Path
 from configs.base import RunConfig
 from configs.sweep import Sweep
 from errors import UserError
-from figures import plot_settings, plot_sweep
+from sweep_figures import plot_settings, plot_sweep
 from tables import Result, median_and_range, median_text, read_result, table
 
 EARLY = 0.5  # the threshold that the printed table shows beside gen_threshold

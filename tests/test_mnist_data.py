@@ -17,6 +17,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data import idx as reader
 from data import mnist
 from errors import UserError
 
@@ -162,7 +163,7 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path, monkeypatch):
             unpacked.append(len(content))
             return content
 
-    monkeypatch.setattr(mnist.gzip, "GzipFile", Counting)
+    monkeypatch.setattr(reader.gzip, "GzipFile", Counting)
     refused(tmp_path / IMAGES, bomb, IMAGES, "more")
     assert sum(unpacked) == 16 + 784 + 1
 
@@ -758,7 +759,7 @@ def test_the_official_files_are_the_known_ones():
         "t10k-images-idx3-ubyte": 10_000,
         "t10k-labels-idx1-ubyte": 10_000,
     }
-    assert mnist.MAX_DOWNLOAD > 16 + 784 * mnist.MAX_ITEMS == 47_040_016
+    assert mnist.MAX_DOWNLOAD > 16 + 784 * reader.MAX_ITEMS == 47_040_016
 
 
 def test_cut_is_reproducible(tmp_path):

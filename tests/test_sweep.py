@@ -23,13 +23,14 @@ from scripts import assert_refused, assert_same_run, call, run_folders, snapshot
 import runner
 import sweep
 import training.recording
+import worker
 from configs.base import MLPConfig, MLPTicketConfig, TransformerConfig
 from configs.sweep import Sweep
 from errors import UserError
 from experiment import build_split, dense_job, ticket_job
-from figures import plot_sweep
 from provenance import usable_cores
 from runner import run_job, run_population
+from sweep_figures import plot_sweep
 from tables import read_result
 from training.checkpoints import load_tensors, save_tensors
 from training.folder import locks_work
@@ -55,7 +56,7 @@ def without_pictures(monkeypatch):
 def module(place, monkeypatch):
     """A sweep of two seeds, two rates and two weight decays: 2 dense runs and 8 tickets."""
     monkeypatch.setitem(scripts.SCRIPTS, "sweep", sweep.main)
-    monkeypatch.setattr(sweep, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.05)
     return write(place, {"pruning_rate": [0.3, 0.6], "retrain_weight_decay": [1.0, 0.0]})
 
 
@@ -192,14 +193,14 @@ def test_a_run_that_fails_is_reported_and_stops_no_other(place, module):
 
 
 def test_tickets_of_a_dense_run_that_fails_are_not_waited_for(module, monkeypatch):
-    whole = sweep.run_job
+    whole = worker.run_job
 
     def broken(job):
         if job.config.seed == 0 and job.job_type == "dense":
             raise OSError("no space left")
         return whole(job)
 
-    monkeypatch.setattr(sweep, "run_job", broken)
+    monkeypatch.setattr(worker, "run_job", broken)
     outcome = run_sweep(module, "--workers=1")
     assert outcome.status == 1
     assert "no space left" in outcome

@@ -1,0 +1,113 @@
+"""What a sweep found -> one picture: an epoch over the axes of a grid, or setting by setting."""
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+
+from figures import COLORS, STYLE
+from training.metrics import median_epoch
+
+
+def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path, varying: Sequence[str]) -> None:
+    """An epoch (``column``) over the first of the ``varying`` settings, to ``path``; a line for each value of the others.
+
+    ``groups``: for each combination the rows of its seeds. Dots are seeds and the line is their median; runs that never get
+    there are triangles above the upper border, which count as later than all others in the median. prune_at is drawn at the
+    epoch of the mask, the median over seeds.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    x_name, others = varying[0], varying[1:]
+    settings = [rows[0][x_name] for rows in groups.values()]
+    places = [_place(rows, x_name) for rows in groups.values()]
+    is_number = all(isinstance(place, int | float) and not isinstance(place, bool) for place in places)
+    if not is_number:
+        ticks = list(dict.fromkeys(map(str, settings)))
+        places = [ticks.index(str(setting)) for setting in settings]
+    border = 1.25 * max(row["last_epoch"] for rows in groups.values() for row in rows)
+    lines: dict[tuple, list] = {}
+    for rows, place in zip(groups.values(), places, strict=True):
+        lines.setdefault(tuple(rows[0][name] for name in others), []).append((place, [row[column] for row in rows]))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7, 3.8), layout="constrained")
+        axes = figure.subplots()
+        spread = 0.006 * (max(places) - min(places) or 1)
+        for number, ((values, line), color) in enumerate(zip(lines.items(), cycle(COLORS))):
+            named = (f"{name} {value}" for name, value in zip(others, values, strict=True))
+            shift, top = spread * (number - (len(lines) - 1) / 2), border * 1.3**number
+            line.sort(key=lambda point: point[0])
+            medians = [median_epoch(epochs) for _, epochs in line]
+            axes.plot(
+                [place + shift for place, _ in line],
+                [top if median is None else max(median, 1) for median in medians],
+                "-", color=color, label=", ".join(named) or "median over seeds",
+            )  # fmt: skip
+            for place, epochs in line:
+                reached = [max(epoch, 1) for epoch in epochs if epoch is not None]
+                axes.plot([place + shift] * len(reached), reached, "o", color=color, markersize=3.5, alpha=0.7)
+                if len(reached) < len(epochs):
+                    _mark_censored(axes, place + shift, top, "^", len(epochs) - len(reached), color)
+        axes.axhline(border / 1.12, color="0.6", linewidth=0.7, linestyle=":")
+        axes.set_yscale("log")
+        _plain_epochs(axes.yaxis)
+        axes.set_xlabel("epoch of the mask (prune_at)" if is_number and x_name == "prune_at" else x_name)
+        axes.set_ylabel(column)
+        if not is_number:
+            axes.set_xticks(range(len(ticks)), ticks)
+        axes.set_title("Dots: seeds. Lines: medians. Triangles: how many seeds never get there.", pad=10)
+        axes.legend(loc="best")
+        figure.savefig(path)
+
+
+def _place(rows: Sequence[Mapping], x_name: str):
+    """Where a setting is on the x axis: at its value; of prune_at, at the mask's epoch, where there is one."""
+    if x_name != "prune_at":
+        return rows[0][x_name]
+    epochs = [row["mask_epoch"] for row in rows]
+    return None if None in epochs else median_epoch(epochs)
+
+
+def _mark_censored(axes, x: float, y: float, marker: str, count: int, color: str) -> None:
+    axes.plot([x], [y], marker, color=color, markersize=6)
+    axes.annotate(str(count), (x, y), (6, 0), textcoords="offset points", va="center", fontsize=7)
+
+
+def _plain_epochs(axis) -> None:
+    """1,000 2,000 5,000 10,000 on a log axis, instead of powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda epoch, _: f"{epoch:,.0f}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path) -> None:
+    """An epoch (``column``) for settings that are no grid, to ``path``: one line of the picture each, named at the left.
+
+    Dots are seeds and the bar is their median; a triangle at the right border counts the seeds that never get there.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    border = 1.25 * max(row["last_epoch"] for rows in groups.values() for row in rows)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7, 1.2 + 0.24 * len(groups)), layout="constrained")
+        axes = figure.subplots()
+        for place, rows in enumerate(groups.values()):
+            epochs = [row[column] for row in rows]
+            reached = [max(epoch, 1) for epoch in epochs if epoch is not None]
+            axes.plot(reached, [place] * len(reached), "o", color=COLORS[1], markersize=4, alpha=0.7)
+            if len(epochs) > 1:
+                median = median_epoch(epochs)
+                axes.plot([border if median is None else max(median, 1)], [place], "|", color=COLORS[1], markersize=12)
+            if len(reached) < len(epochs):
+                _mark_censored(axes, border, place, ">", len(epochs) - len(reached), COLORS[1])
+        axes.axvline(border / 1.06, color="0.6", linewidth=0.7, linestyle=":")
+        axes.set_yticks(range(len(groups)), list(groups))
+        axes.invert_yaxis()
+        axes.set_xscale("log")
+        _plain_epochs(axes.xaxis)
+        axes.set_xlabel(f"{column}, epochs (log axis)")
+        figure.suptitle("Dots: seeds. Bars: medians. Triangles: how many seeds never get there.", fontsize=10)
+        figure.savefig(path)
