@@ -25,7 +25,8 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
     if not is_number:
         ticks = list(dict.fromkeys(map(str, settings)))
         places = [ticks.index(str(setting)) for setting in settings]
-    border = 1.25 * max(row["last_epoch"] for rows in groups.values() for row in rows)
+    last = max(row["last_epoch"] for rows in groups.values() for row in rows)
+    border = 1.25 * last
     lines: dict[tuple, list] = {}
     for rows, place in zip(groups.values(), places, strict=True):
         lines.setdefault(tuple(rows[0][name] for name in others), []).append((place, [row[column] for row in rows]))
@@ -35,7 +36,7 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
         spread = 0.006 * (max(places) - min(places) or 1)
         for number, ((values, line), color) in enumerate(zip(lines.items(), cycle(COLORS))):
             named = (f"{name} {value}" for name, value in zip(others, values, strict=True))
-            shift, top = spread * (number - (len(lines) - 1) / 2), border * 1.3**number
+            shift, top = spread * (number - (len(lines) - 1) / 2), border * 1.5**number
             line.sort(key=lambda point: point[0])
             medians = [median_epoch(epochs) for _, epochs in line]
             axes.plot(
@@ -47,11 +48,15 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
                 reached = [max(epoch, 1) for epoch in epochs if epoch is not None]
                 axes.plot([place + shift] * len(reached), reached, "o", color=color, markersize=3.5, alpha=0.7)
                 if len(reached) < len(epochs):
-                    _mark_censored(axes, place + shift, top, "^", len(epochs) - len(reached), color)
+                    _mark_censored(axes, (place + shift, top), "^", len(epochs) - len(reached), color)
         axes.axhline(border / 1.12, color="0.6", linewidth=0.7, linestyle=":")
         axes.set_yscale("log")
-        _plain_epochs(axes.yaxis)
-        axes.set_xlabel("epoch of the mask (prune_at)" if is_number and x_name == "prune_at" else x_name)
+        _plain_epochs(axes.yaxis, last)
+        if is_number and x_name == "prune_at":
+            axes.set_xlabel("epoch of the mask (prune_at)")
+            axes.xaxis.set_major_formatter("{x:,.0f}")
+        else:
+            axes.set_xlabel(x_name)
         axes.set_ylabel(column)
         if not is_number:
             axes.set_xticks(range(len(ticks)), ticks)
@@ -68,17 +73,19 @@ def _place(rows: Sequence[Mapping], x_name: str):
     return None if None in epochs else median_epoch(epochs)
 
 
-def _mark_censored(axes, x: float, y: float, marker: str, count: int, color: str) -> None:
-    axes.plot([x], [y], marker, color=color, markersize=6)
-    axes.annotate(str(count), (x, y), (6, 0), textcoords="offset points", va="center", fontsize=7)
+def _mark_censored(axes, point: tuple[float, float], marker: str, count: int, color: str) -> None:
+    """A triangle that points out of the picture, and beyond its tip how many seeds it stands for."""
+    axes.plot(*([x] for x in point), marker, color=color, markersize=6)
+    offset, ha, va = ((0, 4), "center", "bottom") if marker == "^" else ((6, 0), "left", "center")
+    axes.annotate(str(count), point, offset, textcoords="offset points", ha=ha, va=va, fontsize=7)
 
 
-def _plain_epochs(axis) -> None:
-    """1,000 2,000 5,000 10,000 on a log axis, instead of powers of ten."""
+def _plain_epochs(axis, last: int) -> None:
+    """1,000 2,000 5,000 10,000 on a log axis, instead of powers of ten; none above the last epoch, where no time is meant."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda epoch, _: f"{epoch:,.0f}"))
+    axis.set_major_formatter(FuncFormatter(lambda epoch, _: f"{epoch:,.0f}" if epoch <= last else ""))
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -90,7 +97,8 @@ def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Pa
     import matplotlib
     from matplotlib.figure import Figure
 
-    border = 1.25 * max(row["last_epoch"] for rows in groups.values() for row in rows)
+    last = max(row["last_epoch"] for rows in groups.values() for row in rows)
+    border = 1.25 * last
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 1.2 + 0.24 * len(groups)), layout="constrained")
         axes = figure.subplots()
@@ -102,12 +110,12 @@ def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Pa
                 median = median_epoch(epochs)
                 axes.plot([border if median is None else max(median, 1)], [place], "|", color=COLORS[1], markersize=12)
             if len(reached) < len(epochs):
-                _mark_censored(axes, border, place, ">", len(epochs) - len(reached), COLORS[1])
+                _mark_censored(axes, (border, place), ">", len(epochs) - len(reached), COLORS[1])
         axes.axvline(border / 1.06, color="0.6", linewidth=0.7, linestyle=":")
         axes.set_yticks(range(len(groups)), list(groups))
         axes.invert_yaxis()
         axes.set_xscale("log")
-        _plain_epochs(axes.xaxis)
+        _plain_epochs(axes.xaxis, last)
         axes.set_xlabel(f"{column}, epochs (log axis)")
         figure.suptitle("Dots: seeds. Bars: medians. Triangles: how many seeds never get there.", fontsize=10)
         figure.savefig(path)
