@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from configs.base import RunConfig, TicketFields
+from configs.base import RunConfig
+from configs.ticket import TicketFields
 from data.mnist import mnist_split
 from data.modular import modular_split
 from data.split import Split
@@ -161,12 +162,22 @@ def dense_job(config: RunConfig) -> Job:
     return Job(dense, folder, settings_of(dense), "dense", config.run_name())
 
 
+def ticket_source(config: TicketFields) -> tuple[RunFolder, int, Path]:
+    """A ticket's dense run, which must be there, and the checkpoint of its mask: its epoch and path."""
+    dense = require_dense(config)
+    return (dense, *(resolve_prune_at(config, dense) if config.use_mask else (0, dense.path / "init.pth")))
+
+
+def ticket_folder(config: TicketFields) -> RunFolder:
+    """Where a ticket is, or is to be made. Raises UserError where the dense run is not there or has no such checkpoint."""
+    _, epoch, _ = ticket_source(config)
+    return find_run(config.root, config.ticket_name(epoch), config.ticket_identity(epoch))
+
+
 def ticket_job(config: TicketFields) -> Job:
     """The retraining of a ticket: takes the mask from the dense run, which must be there, and rewinds to its epoch 0."""
     use_cpu(config)
-    dense = require_dense(config)
-    epoch, path = resolve_prune_at(config, dense) if config.use_mask else (0, dense.path / "init.pth")
-    folder = find_run(config.root, config.ticket_name(epoch), config.ticket_identity(epoch))
+    dense, epoch, path = ticket_source(config)
     source = {"dense_run": dense.path.name, "checkpoint": path.name, "prune_at": config.prune_at, "epoch": epoch}
     mask = None
     if config.use_mask:
@@ -176,7 +187,7 @@ def ticket_job(config: TicketFields) -> Job:
         source |= {"pruner": config.pruner, "scope": config.scope}
     settings = settings_of(config, dense_run=str(dense.path), mask_source=source if config.use_mask else None)
     retrained = replace(config.dense(), **config.retraining())
-    return Job(retrained, folder, settings, "ticket", dense.path.name, dense.path / "init.pth", mask)
+    return Job(retrained, ticket_folder(config), settings, "ticket", dense.path.name, dense.path / "init.pth", mask)
 
 
 def load_weights(path: Path, model: nn.Module) -> dict[str, Tensor]:
@@ -197,6 +208,15 @@ def move_aside(job: Job) -> None:
             print(f"moved the earlier run to {job.folder.move_aside()}")
 
 
+def what_is_lost(name: str) -> str:
+    """What a network cannot do any more when the matrix ``name`` is 0: a residual stream goes around a block, nothing else."""
+    if name.endswith(("W_Q", "W_K")):
+        return "so this attention is uniform; it can still learn"
+    if name.startswith("blocks."):
+        return "and the residual stream goes around it; it can still learn"
+    return "so nothing can be learned; lower --pruning_rate or use --scope local"
+
+
 def save_mask(job: Job) -> None:
     """Make a ticket's folder and write its mask.pth; print what is kept, and warn where nothing of a matrix is."""
     source = job.settings["mask_source"]
@@ -207,9 +227,7 @@ def save_mask(job: Job) -> None:
         f"{kept:,} of {total:,} weights kept, {total - kept:,} removed"
     )
     for name in emptied(job.mask):
-        print(
-            f"warning: nothing is left of {name}, so nothing can be learned; lower --pruning_rate or use --scope local"
-        )
+        print(f"warning: nothing is left of {name}, {what_is_lost(name)}")
     if job.folder.is_finished:
         return
     with job.folder.lock():

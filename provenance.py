@@ -17,6 +17,7 @@ CODE_THAT_TRAINS = (
     "pruning/*.py",
     "randomness.py",
     "experiment.py",
+    "members.py",
     "runner.py",
     "training/population.py",
     "training/loop.py",

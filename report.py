@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-from configs.base import TICKET
+from configs.ticket import TICKET
 from errors import UserError, run_script
 from tables import Result, epoch_text, median_and_range, median_text, read_result, speedup, table
 

@@ -100,7 +100,7 @@ def body(argv: list[str] | None) -> int:
         return 0
     if flags.collect:
         finished = [unit for unit in units if unit.is_dense != sweep.has_tickets and unit.is_done]
-        results = [(unit.config, unit.job.folder.path) for unit in finished]
+        results = [(unit.config, unit.find().path) for unit in finished]
         collect(sweep, results, Path(flags.output) / Path(flags.config).stem)
         return 0
     if flags.workers < 0:

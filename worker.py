@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from configs.base import RunConfig
 from configs.sweep import Sweep
 from errors import Interrupted, UserError
-from experiment import Job, dense_folder, dense_job, save_mask, ticket_job
+from experiment import Job, dense_folder, dense_job, save_mask, ticket_folder, ticket_job
 from runner import run_job, run_population
-from training.folder import Busy
+from training.folder import Busy, RunFolder
 
 POLL_SECONDS = 2.0
 POPULATION_AT_MOST = 256  # runs that a worker takes at once; memory may make it fewer
@@ -22,36 +22,40 @@ POPULATION_AT_MOST = 256  # runs that a worker takes at once; memory may make it
 
 @dataclass
 class Unit:
-    """One run of a sweep: a config, and how to make its job, which for a ticket needs the dense run."""
+    """One run of a sweep: a config, where it goes, and how to make its job, which for a ticket needs the dense run."""
 
     config: RunConfig
     is_dense: bool
     label: str = ""
-    job: Job | None = None
+    folder: RunFolder | None = None
 
     @property
     def is_ready(self) -> bool:
-        """Whether its dense run is finished; or can never be used, of which make_job then says why."""
+        """Whether its dense run is finished; or can never be used, of which find then says why."""
         try:
             return self.is_dense or dense_folder(self.config).is_finished
         except UserError:
             return True
 
-    def make_job(self) -> None:
-        """Find the run's folder, and a ticket's mask; once. Raises UserError where there can be none."""
-        if self.job is None:
-            self.job = dense_job(self.config) if self.is_dense else ticket_job(self.config)
+    def find(self) -> RunFolder:
+        """The run's folder, from settings alone: no data, no mask. Raises UserError where it can have none."""
+        if self.folder is None:
+            self.folder = dense_folder(self.config) if self.is_dense else ticket_folder(self.config)
+        return self.folder
+
+    def make_job(self) -> Job:
+        """What training needs. Raises UserError where data or mask cannot be had."""
+        return dense_job(self.config) if self.is_dense else ticket_job(self.config)
 
     @property
     def is_done(self) -> bool:
-        if self.is_ready:
-            with contextlib.suppress(UserError):  # a run that cannot be made is not done; work() says why
-                self.make_job()
-        return self.job is not None and self.job.folder.is_finished
+        with contextlib.suppress(UserError):  # a run that has no place is not done; work() says why
+            return self.is_ready and self.find().is_finished
+        return False
 
     def __str__(self) -> str:
-        if self.job is not None:
-            return self.job.folder.path.name
+        if self.folder is not None:
+            return self.folder.path.name
         return ", ".join(filter(None, [self.config.run_name(), self.label]))
 
 
@@ -83,11 +87,9 @@ def work(units: list[Unit], start: int, population: bool) -> list[str]:
     while True:
         left = [unit for unit in order if id(unit) not in failed and not unit.is_done]
         ready = [unit for unit in left if unit.is_ready]
-        for unit in ready:
-            attempt(unit, unit.make_job)
-        left, ready = ([unit for unit in some if id(unit) not in failed] for some in (left, ready))
+        failed_before = len(failed)
         taken = take_population(ready, attempt) if population else take_one(ready, attempt)
-        if taken:
+        if taken or len(failed) > failed_before:
             continue
         stuck = [unit for unit in left if not unit.is_ready and dense_failed(unit, units, failed)]
         for unit in stuck:
@@ -104,7 +106,7 @@ def state_of(unit: Unit) -> str:
         return "done   "
     try:
         if unit.is_ready:
-            unit.make_job()
+            unit.find()
     except UserError as error:
         return f"cannot  ({error})"
     return "ready  " if unit.is_ready else "waits  "
@@ -119,7 +121,8 @@ def dense_failed(unit: Unit, units: list[Unit], failed: dict[int, str]) -> bool:
 def take_one(ready: list[Unit], attempt: Callable) -> bool:
     """Train the first of these runs that no other process holds; False where all are held."""
 
-    def train(job: Job) -> None:
+    def train(unit: Unit) -> None:
+        job = unit.make_job()
         if job.mask is not None:
             with job.folder.lock():  # Busy, before a word about a mask that another makes
                 pass
@@ -127,17 +130,22 @@ def take_one(ready: list[Unit], attempt: Callable) -> bool:
         run_job(job)
 
     for unit in ready:
-        try:
-            attempt(unit, lambda u=unit: train(u.job))
+        with contextlib.suppress(Busy):
+            attempt(unit, lambda u=unit: train(u))
             return True
-        except Busy:
-            continue
     return False
 
 
 def take_population(ready: list[Unit], attempt: Callable) -> bool:
     """Train these runs together, but for those that another process holds; False where all are held."""
-    units = {}
+    units, jobs = {}, []
+
+    def prepare(unit: Unit) -> None:
+        job = unit.make_job()
+        if job.mask is not None:
+            save_mask(job)
+        units[job.folder.path] = unit
+        jobs.append(job)
 
     def fail(job: Job, error: Exception) -> None:
         def again():
@@ -147,9 +155,8 @@ def take_population(ready: list[Unit], attempt: Callable) -> bool:
 
     for unit in ready[:POPULATION_AT_MOST]:
         with contextlib.suppress(Busy):
-            if unit.job.mask is None or attempt(unit, lambda u=unit: save_mask(u.job) or True):
-                units[unit.job.folder.path] = unit
-    return bool(run_population([unit.job for unit in units.values()], fail))
+            attempt(unit, lambda u=unit: prepare(u))
+    return bool(run_population(jobs, fail))
 
 
 def share(units: list[Unit], index: int, num_tasks: int) -> list[Unit]:

@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-import runner
+import members
 from benchmarks.common import alternate, fused_pass, print_times, repeat, whole_run
 from configs.base import MnistConfig
 from errors import run_script
@@ -142,7 +142,7 @@ def timed_run(config: MnistConfig, epochs: int, seconds: dict[str, list[float]])
         with ExitStack() as stack:
             stack.enter_context(stopwatch(loop, "measure", lambda taken, _: seconds["evaluation"].append(taken)))
             stack.enter_context(stopwatch(Recorder, "observe", note_record))
-            stack.enter_context(stopwatch(runner, "train", lambda taken, _: training.append(taken)))
+            stack.enter_context(stopwatch(members, "train", lambda taken, _: training.append(taken)))
             run()
         inside = sum(map(sum, seconds.values())) - inside
         seconds["start and end"].append(time.perf_counter() - start - training[-1])

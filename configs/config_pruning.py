@@ -1,5 +1,5 @@
 """The MLP's ticket, at the paper's settings."""
 
-from configs.base import MLPTicketConfig
+from configs.ticket import MLPTicketConfig
 
 config = MLPTicketConfig()

@@ -1,5 +1,5 @@
 """The ticket on MNIST, at the paper's settings."""
 
-from configs.base import MnistTicketConfig
+from configs.ticket import MnistTicketConfig
 
 config = MnistTicketConfig()

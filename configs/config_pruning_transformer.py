@@ -1,5 +1,5 @@
 """The Transformer's ticket, at the paper's settings."""
 
-from configs.base import TransformerTicketConfig
+from configs.ticket import TransformerTicketConfig
 
 config = TransformerTicketConfig()

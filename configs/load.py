@@ -9,8 +9,9 @@ from typing import Any
 
 import tyro
 
-from configs.base import DENSE, NOT_IDENTITY, TICKET, RunConfig, TicketFields
+from configs.base import DENSE, NOT_IDENTITY, RunConfig
 from configs.sweep import Sweep
+from configs.ticket import TICKET, TicketFields
 from errors import UserError
 from training.checkpoints import load_json
 
@@ -53,7 +54,9 @@ def load_config(path: str) -> RunConfig:
     """The RunConfig that the module at ``path`` defines as ``config``."""
     config = load_module(path)
     if not isinstance(config, RunConfig):
-        raise UserError(f"`config` in {path} is a {type(config).__name__}, not one of the classes of configs/base.py")
+        raise UserError(
+            f"`config` in {path} is a {type(config).__name__}, not one of the classes of configs/base.py and ticket.py"
+        )
     return config
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from typing import Any
 
-from configs.base import NOT_IDENTITY, RunConfig, TicketFields
+from configs.base import NOT_IDENTITY, RunConfig
+from configs.ticket import TicketFields
 from errors import UserError
 
 

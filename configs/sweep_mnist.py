@@ -1,7 +1,7 @@
 """What makes the MNIST ticket strong or weak: the mask and the retraining, changed one by one and two at once."""
 
-from configs.base import MnistTicketConfig
 from configs.sweep import Sweep
+from configs.ticket import MnistTicketConfig
 
 sweep = Sweep(
     base=MnistTicketConfig(retrain_num_epochs=12_000),

@@ -1,7 +1,7 @@
 """When to prune: the MLP's tickets from the init, memorization and checkpoints up to the end."""
 
-from configs.base import MLPTicketConfig
 from configs.sweep import Sweep
+from configs.ticket import MLPTicketConfig
 
 sweep = Sweep(
     base=MLPTicketConfig(retrain_num_epochs=10_000),

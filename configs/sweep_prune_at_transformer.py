@@ -1,7 +1,7 @@
 """When to prune: the Transformer's tickets from six checkpoints."""
 
-from configs.base import TransformerTicketConfig
 from configs.sweep import Sweep
+from configs.ticket import TransformerTicketConfig
 
 sweep = Sweep(
     base=TransformerTicketConfig(retrain_num_epochs=10_000),

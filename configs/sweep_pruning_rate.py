@@ -1,7 +1,7 @@
 """How much to prune: the MLP's tickets at rates from 0.2 to 0.95, retrained with and without weight decay."""
 
-from configs.base import MLPTicketConfig
 from configs.sweep import Sweep
+from configs.ticket import MLPTicketConfig
 
 sweep = Sweep(
     base=MLPTicketConfig(retrain_num_epochs=10_000),

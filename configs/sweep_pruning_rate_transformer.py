@@ -1,7 +1,7 @@
 """How much to prune: the Transformer's tickets at five rates."""
 
-from configs.base import TransformerTicketConfig
 from configs.sweep import Sweep
+from configs.ticket import TransformerTicketConfig
 
 sweep = Sweep(
     base=TransformerTicketConfig(retrain_num_epochs=10_000),

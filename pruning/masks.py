@@ -53,5 +53,5 @@ def count_kept(mask: Mask) -> dict[str, tuple[int, int]]:
 
 
 def emptied(mask: Mask) -> list[str]:
-    """The names of the matrices of which nothing is left, and through which nothing can flow."""
+    """The names of the matrices of which nothing is left."""
     return [name for name, kept in mask.items() if not bool(kept.any())]

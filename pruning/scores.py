@@ -2,7 +2,7 @@
 
 A scorer is a few lines behind one signature, ``(weights, generator) -> scores``: ``weights`` is ``{name: float tensor}``,
 ``generator`` gives what is random, and the scores are finite, named and shaped as the weights. A new pruner is a function
-here and its name in SCORERS (and in configs/base.py).
+here and its name in SCORERS (and in configs/ticket.py).
 """
 
 from collections.abc import Callable

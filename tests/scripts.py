@@ -16,8 +16,8 @@ from unittest.mock import patch
 import torch
 
 import main
+import members
 import prune
-import runner
 import train
 from training.recording import Recorder
 
@@ -59,7 +59,7 @@ def call(script: str, *flags, size: tuple[str, ...] = TINY, draw: bool = False) 
         stack.enter_context(redirect_stdout(out))
         stack.enter_context(redirect_stderr(err))
         if not draw:
-            stack.enter_context(patch.object(runner, "plot_curves", _touch))
+            stack.enter_context(patch.object(members, "plot_curves", _touch))
             stack.enter_context(patch.object(main, "plot_comparison", _touch))
         try:
             status = SCRIPTS[script]([*size, *map(str, flags)])
@@ -213,7 +213,7 @@ def _child(place: Path, log: Path, script: str, flags: tuple[str, ...], pace: fl
     target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(target, 1)
     os.dup2(target, 2)
-    runner.plot_curves = main.plot_comparison = _touch
+    members.plot_curves = main.plot_comparison = _touch
     observe = Recorder.observe
 
     def paced(*args):

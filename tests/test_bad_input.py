@@ -170,7 +170,7 @@ def test_a_wrong_flag_of_the_transformer(place, flags, words):
 
 def test_a_config_of_ones_own(place):
     (place / "mine.py").write_text(
-        "from configs.base import MLPTicketConfig\n"
+        "from configs.ticket import MLPTicketConfig\n"
         "width = 3 + 3\n"
         "config = MLPTicketConfig(p=7, d_emb=8, d_model=width, num_epochs=12, fn_name='x2y2', pruning_rate=0.25,\n"
         "                         device='cpu', threads=1, prune_at='12')\n"

@@ -15,7 +15,8 @@ import pytest
 from scripts import REPOSITORY, TINY, TINY_TRANSFORMER, call, load, readings, rows_of, run_folders, succeed
 
 import visualize
-from configs.base import MLPConfig, MLPTicketConfig, TransformerConfig, TransformerTicketConfig
+from configs.base import MLPConfig, TransformerConfig
+from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 
 FREE = "--device=cpu --threads=1"  # not part of a run's identity
 GIFS = [f"{side}_{what}.gif" for side in ("input", "output") for what in ("weights", "spectra")]
@@ -181,8 +182,9 @@ for name in ("wandb", "matplotlib", "imageio", "PIL"):
 def meanings(cls: type) -> dict[str, str]:
     """The text below each field in the source of a config class and the classes that it inherits from."""
     found = {}
-    tree = ast.parse((REPOSITORY / "configs" / "base.py").read_text())
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    sources = [(REPOSITORY / "configs" / file).read_text() for file in ("base.py", "ticket.py")]
+    nodes = [node for source in sources for node in ast.parse(source).body]
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
     for ancestor in reversed(cls.__mro__):
         body = classes[ancestor.__name__].body if ancestor.__name__ in classes else []
         for node, text in itertools.pairwise(body):

@@ -38,7 +38,7 @@ def test_a_dense_run_of_another_seed_must_not_be_described_otherwise(runs, flag)
 def test_a_dense_run_named_in_a_config_module_is_held_to_the_same(runs):
     dense, _ = runs
     module = Path("mine.py")
-    text = "from configs.base import MLPTicketConfig\nconfig = MLPTicketConfig(dense_run={!r}, gen_threshold=0.123)"
+    text = "from configs.ticket import MLPTicketConfig\nconfig = MLPTicketConfig(dense_run={!r}, gen_threshold=0.123)"
     module.write_text(text.format(str(dense)))
     assert_refused(call("prune", f"--config={module}", "--seed=3"), "--seed 3 describes another dense run")
     outcome = succeed("prune", f"--config={module}", "--pruning_rate=0.3")

@@ -14,12 +14,14 @@ import torch
 import torch.nn.functional as F
 from scripts import assert_refused, assert_same_run, bits, call, load, rows_of, run_folders, snapshot, succeed
 
+import members
 import prune_mnist
 import runner
 import train_mnist
 import visualize
 from benchmarks import mnist as benchmark
-from configs.base import NOT_IDENTITY, MnistConfig, MnistTicketConfig
+from configs.base import NOT_IDENTITY, MnistConfig
+from configs.ticket import MnistTicketConfig
 from data import mnist
 from experiment import build_model, build_split, dense_job
 from tables import read_result
@@ -374,7 +376,7 @@ def test_the_test_images_are_evaluated_on_schedule_and_cost_little(place, monkey
 
 @pytest.mark.parametrize("num_layers", [0, 1])
 def test_a_population_equals_single_runs(num_layers, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "plot_curves", scripts._touch)
+    monkeypatch.setattr(members, "plot_curves", scripts._touch)
     settings = {"device": "cpu", "threads": 1, "num_epochs": 100, "train_size": 60, "d_model": 8}
 
     def jobs(root: str):

@@ -7,9 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import KINDS, build, stack, weights_of
+from networks import KINDS, SIZES, build, stack, weights_of
 from torch.func import functional_call
 
+from experiment import what_is_lost
 from randomness import generator
 
 TEXTBOOK_ACT = {
@@ -269,3 +270,17 @@ def test_generators_of_one_seed_are_separate_streams():
     assert numbers(1, "init") == streams[3]
     torch.rand(7, generator=generator(0, "labels"))
     assert numbers(0, "init") == streams[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in KINDS for name, _ in build(kind).named_parameters()]
+)
+def test_what_is_lost_with_a_matrix(kind, name):
+    """The logits are the same for every input if and only if the warning says that nothing can be learned."""
+    model, x = build(kind).double(), inputs(kind, (15,), SIZES[kind], generator(0, "x"))
+    with torch.no_grad():
+        model.get_parameter(name).zero_()
+        logits = model(x)
+    constant = bool((logits == logits[:1]).all())
+    assert ("nothing can be learned" in what_is_lost(name)) == constant
+    assert ("can still learn" in what_is_lost(name)) != constant

@@ -28,7 +28,8 @@ from scripts import (
 )
 
 import runner
-from configs.base import NOT_IDENTITY, MLPConfig, MLPTicketConfig, TransformerConfig, TransformerTicketConfig
+from configs.base import NOT_IDENTITY, MLPConfig, TransformerConfig
+from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 from data.modular import OPERATIONS
 from experiment import build_model, build_split
 from training.checkpoints import list_checkpoints

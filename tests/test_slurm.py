@@ -15,7 +15,7 @@ from training.metrics import read_metrics
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SWEEP = """
-from configs.base import MLPTicketConfig
+from configs.ticket import MLPTicketConfig
 from configs.sweep import Sweep
 
 base = MLPTicketConfig(p=23, d_emb=64, d_model=32, num_epochs=1500, save_every=500, root={root!r}, device="cpu")

@@ -20,12 +20,14 @@ import scripts
 from matplotlib.figure import Figure
 from scripts import assert_refused, assert_same_run, call, run_folders, snapshot, succeed
 
+import members
 import runner
 import sweep
 import training.recording
 import worker
-from configs.base import MLPConfig, MLPTicketConfig, TransformerConfig
+from configs.base import MLPConfig, TransformerConfig
 from configs.sweep import Sweep
+from configs.ticket import MLPTicketConfig
 from errors import UserError
 from experiment import build_split, dense_job, ticket_job
 from provenance import usable_cores
@@ -39,7 +41,7 @@ from training.metrics import median_epoch
 BASE = {"device": "cpu", "threads": 1, "p": 7, "frac_train": 0.5, "fn_name": "multiply"}
 SMALL = BASE | {"d_emb": 8, "d_model": 6, "lr": 0.01, "num_epochs": 30, "save_every": 10}
 MODULE = """
-from configs.base import MLPTicketConfig
+from configs.ticket import MLPTicketConfig
 from configs.sweep import Sweep
 
 sweep = Sweep(base=MLPTicketConfig(**{small!r}), axes={axes!r}, seeds=(0, 1))
@@ -49,7 +51,7 @@ sweep = Sweep(base=MLPTicketConfig(**{small!r}), axes={axes!r}, seeds=(0, 1))
 @pytest.fixture(autouse=True)
 def without_pictures(monkeypatch):
     """They take longer than everything else."""
-    monkeypatch.setattr(runner, "plot_curves", lambda folder, path: path.touch())
+    monkeypatch.setattr(members, "plot_curves", lambda folder, path: path.touch())
 
 
 @pytest.fixture
@@ -372,13 +374,13 @@ def test_members_may_have_masks_of_their_own_or_none(tmp_path):
 
 def test_members_stop_by_the_rule_of_a_single_run_and_the_stack_shrinks(tmp_path, monkeypatch):
     sizes = []
-    whole = runner.train
+    whole = members.train
 
     def counted(model, *more, **named):
         sizes.append(len(more[3]))
         return whole(model, *more, **named)
 
-    monkeypatch.setattr(runner, "train", counted)
+    monkeypatch.setattr(members, "train", counted)
     configs = [
         replace(settings("mlp", tmp_path)[0], seed=seed, lr=lr, stopping_thresh=2.0, num_epochs=400)
         for seed, lr in ((0, 0.03), (1, 0.01), (2, 1e-5), (3, 0.003))
@@ -449,13 +451,13 @@ def test_what_another_process_holds_is_left_out(tmp_path):
 def test_the_memory_of_a_member_is_counted_not_guessed():
     config = settings("mlp", Path("nowhere"))[0]
     jobs = [dense_job(one) for one in (config, replace(config, d_model=800))]
-    small, wide = (runner.prepare(job, build_split(job.config)) for job in jobs)
-    counted = [runner.bytes_of_member(member.model, member.split, runner.LOSSES["mlp"]) for member in (small, wide)]
+    small, wide = (members.prepare(job, build_split(job.config)) for job in jobs)
+    counted = [members.bytes_of_member(member.model, member.split, members.LOSSES["mlp"]) for member in (small, wide)]
     weights = [sum(weight.nbytes for weight in member.model.parameters()) for member in (small, wide)]
     assert counted[0] > 6 * weights[0]
     activations = 2 * 800 * 4 * len(wide.split.train_y)  # the hidden units and what relu saves of them, at the least
     assert counted[1] - counted[0] > 6 * (weights[1] - weights[0]) + activations / 2
-    assert runner.members_that_fit(small) > 1
+    assert members.members_that_fit(small) > 1
 
 
 def test_collect_writes_one_tidy_row_for_each_ticket(module):
@@ -481,6 +483,20 @@ def test_collect_writes_one_tidy_row_for_each_ticket(module):
             assert float(row[f"kept of {name}"]) == pytest.approx(kept.double().mean().item(), abs=1e-4)
     assert (Path("results") / "my_sweep" / "t_gen.png").stat().st_size > 10_000
     assert "0.3, 1.0" in outcome
+
+
+def test_what_is_finished_is_listed_and_collected_without_data(module, monkeypatch):
+    """The data of a cluster need not be on the laptop that makes the table, and a mask is not made again for it."""
+    flags = ("--seeds=0", "--workers=1")
+    assert run_sweep(module, *flags).status == 0
+
+    def gone(config):
+        raise OSError("no data here")
+
+    monkeypatch.setattr("experiment.build_split", gone)
+    assert "5 of 5 runs are done" in run_sweep(module, *flags, "--list")
+    assert "4 of 4 runs are finished" in run_sweep(module, *flags, "--collect", "--output=out")
+    assert len((Path("out") / module.stem / "results.csv").read_text().splitlines()) == 1 + 4
 
 
 def test_collect_takes_networks_of_different_shapes(module):

@@ -1,0 +1,101 @@
+"""What a ticket is: its dense run's config with a ticket's fields, one class for each kind of model.
+
+The plain fields describe the dense run, and ``retrain_*`` are all that differs in retraining, so the two cannot silently differ.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from tyro.conf import arg
+
+from configs.base import MLPConfig, MnistConfig, TransformerConfig, short, spell
+from configs.checks import Count, NonNegative, Rate, Whole
+from errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketFields:
+    """What makes a ticket from a dense run, and how it is retrained."""
+
+    pruner: Literal["magnitude", "random"] = "magnitude"
+    """How weights are scored; the lowest go."""
+    pruning_rate: Rate = 0.6
+    """Fraction of the prunable weights that is removed."""
+    prune_at: Annotated[str, arg(aliases=("--checkpoint",))] = "generalization"
+    """Where in the dense run the mask is taken: init, memorization, generalization, or a saved epoch."""
+    scope: Literal["global", "local"] = "global"
+    """global: one ranking over all matrices; local (or --global_pruning=False): the same rate in each matrix."""
+    memorization_epoch: Whole | Literal["auto"] = 2_000
+    """What memorization means: the last checkpoint at or before this epoch; auto: the first at or after t_mem."""
+    generalization_epoch: Whole | Literal["auto"] = 28_000
+    """What generalization means: the last checkpoint at or before this epoch; auto: the first at or after t_gen."""
+    use_mask: bool = True
+    """False retrains the dense init without the mask, the control."""
+    retrain_lr: NonNegative | None = None
+    """Learning rate in retraining; None: as the dense run."""
+    retrain_weight_decay: NonNegative | None = None
+    """Weight decay in retraining; None: as the dense run."""
+    retrain_num_epochs: Count | None = None
+    """Epochs of retraining; None: as the dense run."""
+    dense_run: str | None = None
+    """Folder of the dense run; None: found by its settings."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.prune_at not in ("init", "memorization", "generalization") and not self.prune_at.isdecimal():
+            raise UserError(f"prune_at must be init, memorization, generalization or an epoch, not {self.prune_at!r}")
+
+    def mask_settings(self, epoch: int) -> dict[str, Any] | None:
+        """What decides the mask, besides the dense run; ``epoch`` is what prune_at was found to mean."""
+        if not self.use_mask:
+            return None
+        return {"pruner": self.pruner, "scope": self.scope, "pruning_rate": self.pruning_rate, "epoch": epoch}
+
+    def ticket_identity(self, epoch: int) -> dict[str, Any]:
+        """The settings that decide what a ticket's folder holds."""
+        return {
+            "kind": self.kind,
+            "dense": self.identity(),
+            "mask": self.mask_settings(epoch),
+            "retraining": self.retraining(),
+        }
+
+    def ticket_name(self, epoch: int) -> str:
+        """The dense run's name, the mask, and every setting of the retraining that is not the dense run's."""
+        mask = f"{self.pruner}{self.pruning_rate}_{self.scope}_at{epoch}" if self.use_mask else "no_mask"
+        own = {f"retrain_{name}": value for name, value in self.retraining().items() if value != getattr(self, name)}
+        return short(f"{self.run_name()}__{mask}" + spell(own))
+
+    def retraining(self) -> dict[str, Any]:
+        """The settings of the retraining that can differ from the dense run's: lr, weight_decay, num_epochs."""
+        own = {name: getattr(self, f"retrain_{name}") for name in ("lr", "weight_decay", "num_epochs")}
+        return {name: getattr(self, name) if value is None else value for name, value in own.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MLPTicketConfig(TicketFields, MLPConfig):
+    """A ticket of the MLP on modular arithmetic."""
+
+    module: ClassVar[str] = "configs/config_pruning.py"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerTicketConfig(TicketFields, TransformerConfig):
+    """A ticket of the Transformer on modular arithmetic."""
+
+    module: ClassVar[str] = "configs/config_pruning_transformer.py"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MnistTicketConfig(TicketFields, MnistConfig):
+    """A ticket on MNIST."""
+
+    module: ClassVar[str] = "configs/config_pruning_mnist.py"
+
+    memorization_epoch: Whole | Literal["auto"] = 1_000
+    """What memorization means: the last checkpoint at or before this epoch; auto: the first at or after t_mem."""
+    generalization_epoch: Whole | Literal["auto"] = 100_000
+    """What generalization means: the last checkpoint at or before this epoch; auto: the first at or after t_gen."""
+
+
+TICKET = {cls.kind: cls for cls in (MLPTicketConfig, TransformerTicketConfig, MnistTicketConfig)}

@@ -1,0 +1,204 @@
+"""Members: jobs about to be trained, each with its data, model and recorder, alone or stacked with others of its shapes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from configs.base import RunConfig
+from data.modular import OPERATIONS
+from data.split import Split
+from errors import Interrupted, UserError
+from experiment import LOSSES, Job, build_model, choose_device, load_weights
+from figures import plot_curves
+from provenance import code_hash
+from pruning.masks import count_kept
+from training.checkpoints import save_json
+from training.loop import Schedule, member_state, train
+from training.optimizer import AdamW
+from training.population import bytes_of_member, stack_models, stack_splits
+from training.progress import Progress
+from training.recording import Recorder
+from training.signals import catch_signals, exit_status
+from training.wandb_logger import WandbLogger
+
+SHARE_OF_MEMORY = 0.6  # of what is free; the rest is for what an allocator rounds up and the test pass
+
+
+@dataclass
+class Member:
+    """A job about to be trained: data, model, recorder, and the optimizer's state that it goes on from, if any."""
+
+    job: Job
+    split: Split
+    model: nn.Module
+    recorder: Recorder
+    optimizer_state: dict | None = None
+    start: int = 0
+
+
+def prepare(job: Job, split: Split, log_live: bool = True) -> Member:
+    """Build a job's model for its data, at its init or as an interrupted run left it."""
+    model = build_model(job.config, split)
+    say_if_unlearnable(job.config)
+    if job.init is not None:
+        model.load_state_dict(load_weights(job.init, model))
+    member = Member(job, split, model, make_recorder(job, model, log_live))
+    try:
+        state = member.recorder.resume()
+        if state is not None:
+            if state["epoch"] > job.config.num_epochs:
+                raise ValueError("a state from after the end")
+            load_state(member, state, state["epoch"])
+            if job.folder.settings().get("code") != code_hash():
+                save_json(
+                    {**job.folder.settings(), "code": "changed while it trained"}, job.folder.path / "config.json"
+                )
+                print(f"{job.folder.path}: the code that trains has changed since the run began; --rerun begins anew")
+            print(f"{job.folder.path} goes on from epoch {member.start:,}")
+    except (RuntimeError, TypeError, ValueError, AttributeError):
+        path = job.folder.path / "state.pth"
+        raise UserError(f"{path} is another run's; delete it, or train the run again with --rerun") from None
+    return member
+
+
+def say_if_unlearnable(config: RunConfig) -> None:
+    """One line where the MLP is asked for what it cannot represent."""
+    if config.kind == "mlp" and not config.is_symmetric_input and not OPERATIONS[config.fn_name].symmetric:
+        print(f"note: the MLP adds the embeddings of a and b: on ordered pairs it cannot fit {config.fn_name} fully")
+
+
+def load_state(member: Member, state: dict, epoch: int) -> None:
+    """Put a state, as ``member_state`` gives it, into a member."""
+    member.model.load_state_dict(state["model"])
+    member.optimizer_state, member.start = (
+        (state["optimizer"] if epoch else None),
+        epoch,
+    )  # at epoch 0 all moments are 0
+
+
+def make_recorder(job: Job, model: nn.Module, log_live: bool) -> Recorder:
+    """The recorder of a job, with its logger and the counts of its weights."""
+    counts = {name: (weight.numel(), weight.numel()) for name, weight in model.named_parameters()}
+    counts = count_kept(job.mask) if job.mask is not None else counts
+    facts = {
+        "weights": sum(total for _, total in counts.values()),
+        "weights_kept": sum(kept for kept, _ in counts.values()),
+        "kept_per_matrix": counts,
+    }
+    config, folder = job.config, job.folder.path
+
+    def make_logger(rows: list[dict]) -> WandbLogger:
+        return WandbLogger(
+            folder,
+            project=config.wandb_project,
+            name=folder.name,
+            group=job.group,
+            job_type=job.job_type,
+            tags=[config.kind, config.subject, job.job_type],
+            config=job.settings["config"],
+            resumed_rows=rows,
+        )
+
+    def draw(folder: Path) -> Path | None:
+        path = folder / "curves.png"
+        try:
+            plot_curves(folder, path)
+        except Exception as error:  # a plot never ends a run
+            print(f"could not draw {path}: {error}")
+            return None
+        return path
+
+    thresholds = (config.mem_threshold, config.gen_threshold)
+    return Recorder(folder, thresholds=thresholds, facts=facts, make_logger=make_logger, draw=draw, log_live=log_live)
+
+
+def stacking_key(job: Job) -> tuple:
+    """What runs must share to be stacked: all but what is a tensor with a leading axis, and so may differ."""
+    settings = {
+        name: value for name, value in job.config.identity().items() if name not in ("seed", "lr", "weight_decay")
+    }
+    alone = settings.get("batch_size") is not None  # its batches come in an order of its own
+    return (str(sorted(settings.items())), job.config.device, job.folder.path if alone else None)
+
+
+def members_that_fit(member: Member) -> int:
+    """How many networks like this one fit into the memory that is free, at least one."""
+    device = choose_device(member.job.config)
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+    else:
+        with open("/proc/meminfo") as file:
+            free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+    need = bytes_of_member(member.model, member.split, LOSSES[member.job.config.kind])
+    return max(1, int(SHARE_OF_MEMORY * free / need))
+
+
+def train_members(members: list[Member]) -> None:
+    """Train members that share shapes to their end, one as a plain network, several along one leading axis."""
+    config, device = members[0].job.config, choose_device(members[0].job.config)
+    states = [member.optimizer_state for member in members]
+    if len(members) == 1:
+        model, split, mask, state = members[0].model, members[0].split, members[0].job.mask, states[0]
+        lr, weight_decay = config.lr, config.weight_decay
+    else:
+        model, split = (
+            stack_models([member.model for member in members]),
+            stack_splits([member.split for member in members]),
+        )
+        masks = [member.job.mask for member in members]
+        mask = stack_masks(masks, members[0].model) if any(masks) else None
+        lr, weight_decay = (
+            torch.tensor([getattr(member.job.config, name) for member in members], dtype=torch.float64, device=device)
+            for name in ("lr", "weight_decay")
+        )
+        state = None
+        if states[0] is not None:
+            state = {name: torch.stack([own[name] for own in states]) for name in ("exp_avg", "exp_avg_sq")}
+            state["step"] = states[0]["step"]
+    optimizer = AdamW(model.to(device), lr, weight_decay, config.betas, mask)
+    if state is not None:
+        optimizer.load_state_dict(state)
+    batch_size = getattr(config, "batch_size", None)
+    schedule = Schedule(config.num_epochs, config.save_every, config.stopping_thresh, config.lp, config.lp_alpha,
+                        batch_size, config.seed)  # fmt: skip
+    start = members[0].start
+    many = f"{len(members)} x " if len(members) > 1 else ""
+    progress = Progress(f"{members[0].job.job_type} {many}{config.kind}", start, config.num_epochs)
+    recorders = [member.recorder for member in members]
+    left = []
+    with catch_signals() as signals:  # a finished run is written to its end
+        try:
+            epoch = train(
+                model,
+                split.to(device),
+                LOSSES[config.kind],
+                optimizer,
+                recorders,
+                schedule,
+                start=start,
+                progress=progress,
+            )
+        finally:
+            progress.close()
+        for number, member in enumerate(members):
+            if member.recorder.is_running:
+                load_state(member, member_state(model, optimizer, number), epoch)
+                left.append(member)
+            else:
+                member.recorder.finish()
+    if signals.received:
+        for member in left:
+            member.recorder.save_state(epoch, {"model": member.model.state_dict(), "optimizer": member.optimizer_state})
+        raise Interrupted(
+            "stopped when the run was finished; run the same command again to go on", exit_status(signals.received)
+        )
+    if left:
+        train_members(left)
+
+
+def stack_masks(masks: list[dict | None], model: nn.Module) -> dict:
+    """``{name: (R, out, in) bool}``; a member without a mask keeps all."""
+    everything = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in model.named_parameters()}
+    return {name: torch.stack([(mask or everything)[name] for mask in masks]) for name in everything}
