@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from math import log10
 from pathlib import Path
 
 from figures import COLORS, STYLE
@@ -19,12 +20,7 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
     from matplotlib.figure import Figure
 
     x_name, others = varying[0], varying[1:]
-    settings = [rows[0][x_name] for rows in groups.values()]
-    places = [_place(rows, x_name) for rows in groups.values()]
-    is_number = all(isinstance(place, int | float) and not isinstance(place, bool) for place in places)
-    if not is_number:
-        ticks = list(dict.fromkeys(map(str, settings)))
-        places = [ticks.index(str(setting)) for setting in settings]
+    places, ticks = _places(list(groups.values()), x_name)
     last = max(row["last_epoch"] for rows in groups.values() for row in rows)
     border = 1.25 * last
     lines: dict[tuple, list] = {}
@@ -52,25 +48,35 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
         axes.axhline(border / 1.12, color="0.6", linewidth=0.7, linestyle=":")
         axes.set_yscale("log")
         _plain_epochs(axes.yaxis, last)
-        if is_number and x_name == "prune_at":
+        axes.set_xlabel(x_name)
+        axes.set_ylabel(column)
+        if ticks:
+            axes.set_xticks(list(ticks.values()), list(ticks))
+        elif x_name == "prune_at":
             axes.set_xlabel("epoch of the mask (prune_at)")
             axes.xaxis.set_major_formatter("{x:,.0f}")
-        else:
-            axes.set_xlabel(x_name)
-        axes.set_ylabel(column)
-        if not is_number:
-            axes.set_xticks(range(len(ticks)), ticks)
         axes.set_title("Dots: seeds. Lines: medians. Triangles: how many seeds never get there.", pad=10)
         axes.legend(loc="best")
         figure.savefig(path)
 
 
-def _place(rows: Sequence[Mapping], x_name: str):
-    """Where a setting is on the x axis: at its value; of prune_at, at the mask's epoch, where there is one."""
-    if x_name != "prune_at":
-        return rows[0][x_name]
-    epochs = [row["mask_epoch"] for row in rows]
-    return None if None in epochs else median_epoch(epochs)
+def _places(settings: Sequence[Sequence[Mapping]], x_name: str) -> tuple[list[float], dict[str, float]]:
+    """Where each setting is on the x axis, and ``{label: place}`` of its ticks; no ticks where the axis is linear.
+
+    Numbers are at their value, or at its logarithm when they span more than a factor of 10; prune_at is at the mask's epoch, where
+    there is one; all else stands side by side.
+    """
+    values = [rows[0][x_name] for rows in settings]
+    if x_name == "prune_at":
+        epochs = [[row["mask_epoch"] for row in rows] for rows in settings]
+        if not any(None in own for own in epochs):
+            return [median_epoch(own) for own in epochs], {}
+    elif all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        if min(values) <= 0 or max(values) <= 10 * min(values):
+            return values, {}
+        return [log10(value) for value in values], {f"{value:g}": log10(value) for value in values}
+    ticks = {label: place for place, label in enumerate(dict.fromkeys(map(str, values)))}
+    return [ticks[str(value)] for value in values], ticks
 
 
 def _mark_censored(axes, point: tuple[float, float], marker: str, count: int, color: str) -> None:

@@ -50,7 +50,7 @@ class Unit:
     @property
     def is_done(self) -> bool:
         with contextlib.suppress(UserError):  # a run that has no place is not done; work() says why
-            return self.is_ready and self.find().is_finished
+            return (self.folder is not None or self.is_ready) and self.find().is_finished
         return False
 
     def __str__(self) -> str:

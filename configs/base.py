@@ -74,7 +74,8 @@ class RunConfig:
     def identity(self) -> dict[str, Any]:
         """The kind and the fields that decide what a dense run's folder holds."""
         names = [field.name for field in fields(DENSE[self.kind]) if field.name not in NOT_IDENTITY]
-        return {"kind": self.kind} | {name: self.as_dict()[name] for name in names}
+        values = self.as_dict()
+        return {"kind": self.kind} | {name: values[name] for name in names}
 
     def dense(self) -> "RunConfig":
         """The dense run's config: this one without a ticket's fields."""

@@ -548,6 +548,13 @@ def test_a_sweep_is_drawn_setting_by_setting(tmp_path):
     assert ticks == ["memorization", "300", "init"]
 
 
+def test_a_wide_axis_of_a_sweep_is_logarithmic(tmp_path):
+    groups = {str(lr): [{"lr": lr, "t": 20, "last_epoch": 100}] for lr in (0.1, 0.001, 0.01)}
+    lines, ticks = drawn(groups, ["lr"], tmp_path / "t.png")
+    assert [x for x, _ in lines["median over seeds"]] == pytest.approx([-3, -2, -1])
+    assert ticks == ["0.1", "0.001", "0.01"]
+
+
 def test_settings_that_are_no_grid_are_named_by_what_differs(module):
     module.write_text(
         module.read_text().split("axes=")[0]

@@ -9,6 +9,7 @@ import os
 import pickle
 import tempfile
 import warnings
+from functools import lru_cache
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -116,5 +117,11 @@ def list_checkpoints(folder: Path) -> dict[int, Path]:
     folder = Path(folder)
     numbered = [path for path in folder.glob("*.pth") if path.stem.isdigit()]
     named = [path for path in (folder / "init.pth", folder / "final.pth") if path.exists()]
-    found = {load_checkpoint(path, mmap=True)["epoch"]: path for path in numbered + named}
+    found = {_stored_epoch(path, path.stat().st_mtime_ns): path for path in numbered + named}
     return dict(sorted(found.items()))
+
+
+@lru_cache(maxsize=10_000)
+def _stored_epoch(path: Path, mtime_ns: int) -> int:
+    """Read once per process for an unchanged file: the tickets of a sweep ask for the same files again and again."""
+    return load_checkpoint(path, mmap=True)["epoch"]
