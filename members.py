@@ -72,10 +72,8 @@ def say_if_unlearnable(config: RunConfig) -> None:
 def load_state(member: Member, state: dict, epoch: int) -> None:
     """Put a state, as ``member_state`` gives it, into a member."""
     member.model.load_state_dict(state["model"])
-    member.optimizer_state, member.start = (
-        (state["optimizer"] if epoch else None),
-        epoch,
-    )  # at epoch 0 all moments are 0
+    member.start = epoch
+    member.optimizer_state = state["optimizer"] if epoch else None  # at epoch 0 all moments are 0
 
 
 def make_recorder(job: Job, model: nn.Module, log_live: bool) -> Recorder:

@@ -9,10 +9,10 @@ which the kernel frees when a process dies), and whose dense run is finished; it
 workers, array tasks or machines on one file system come out right, and a sweep goes on where it was stopped.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +68,9 @@ def run_workers(argv: list[str], units: list[Unit], root: Path, workers: int) ->
                 with log.open("w") as file:
                     flags = [f"--index={number * len(units) // workers}"]
                     processes.append(subprocess.Popen([*command, *flags], stdout=file, stderr=file, env=environment))
-            while not signals.received and any(process.poll() is None for process in processes):
-                time.sleep(worker.POLL_SECONDS)
+            while not signals.received and (alive := [process for process in processes if process.poll() is None]):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    alive[0].wait(worker.POLL_SECONDS)
                 bar.update(sum(unit.is_done for unit in units) - bar.n)
         finally:  # none goes on alone
             for process in processes:

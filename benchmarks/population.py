@@ -92,9 +92,8 @@ def floor_seconds(config, bandwidth: float, rate: float) -> float:
     with counter, torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         LOSSES[config.kind](model(model.encode(split.train_x)), split.train_y).backward()
     weights = sum(weight.nbytes for weight in model.parameters())
-    moved = 7 * weights + 2 * sum(
-        saved.values()
-    )  # weights, moments read and written, gradient; saved tensors written and read
+    # Weights and both moments are read and written, the gradient is read; what backward needs is written and read.
+    moved = 7 * weights + 2 * sum(saved.values())
     return max(moved / bandwidth, counter.get_total_flops() / rate)
 
 

@@ -1,6 +1,6 @@
 """Runs per hour of a sweep: one worker process against several, and against one process with as many threads.
 
-    python -m benchmarks.workers                                  # 4 MLPs for 5,000 epochs, one worker a core
+    python -m benchmarks.workers                                  # 4 MLPs for 10,000 epochs, one worker a core
     python -m benchmarks.workers --model transformer --num_epochs 2000
 
 Each is the sweep command itself, from its start to its end, in a folder that is thrown away. What the machine can give at all
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--model", choices=CONFIGS, default="mlp")
     parser.add_argument("--workers", type=int, default=usable_cores(), help="processes, or threads (default: cores)")
     parser.add_argument("--runs", type=int, default=4, help="runs of the sweep (default: 4)")
-    parser.add_argument("--num_epochs", type=int, default=5_000, help="epochs of each (default: 5,000)")
+    parser.add_argument("--num_epochs", type=int, default=10_000, help="epochs of each (default: 10,000)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each takes its turn (default: 3)")
     parser.add_argument("--floor_only", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()

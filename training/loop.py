@@ -123,7 +123,13 @@ def capture(step: Callable[[], None], optimizer: AdamW) -> Callable[[], None]:
         step()
     for tensor, value in zip(tensors, before, strict=True):
         tensor.detach().copy_(value)
-    return graph.replay
+
+    def replay(
+        kept=(step, optimizer),
+    ) -> None:  # the graph reads and writes their tensors, but does not keep them alive
+        graph.replay()
+
+    return replay
 
 
 def batches(split: Split, schedule: Schedule, epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
