@@ -8,12 +8,15 @@ from pathlib import Path
 from configs.base import RunConfig
 from configs.sweep import Sweep
 from errors import UserError
+from experiment import dense_folder
 from sweep_figures import plot_settings, plot_sweep
 from tables import Result, median_and_range, median_text, read_result, table
+from training.metrics import first_epoch, read_metrics
 
 EARLY = 0.5  # the threshold that the printed table shows beside gen_threshold
 GEN_THRESHOLDS = (EARLY, 0.8, 0.85, 0.9, 0.95, 0.99)
 NORM = "l2norm at epoch 0"
+MASK = ("pruner", "pruning_rate", "prune_at", "scope")  # settings that mean nothing for a control without a mask
 KEPT = "kept of "  # and the matrix: a column of results.csv
 
 
@@ -24,19 +27,25 @@ def t_gen_column(threshold: float) -> str:
 def row_of(sweep: Sweep, config: RunConfig, result: Result) -> dict:
     """A run as one row: seed, what varies, when it memorizes and generalizes (empty: censored), accuracies, counts, cost.
 
-    ``kept of <matrix>`` is the fraction of the matrix's weights that the mask keeps.
+    ``kept of <matrix>`` is the fraction of the matrix's weights that the mask keeps. ``population`` says how many
+    trained together, which share their ``seconds``.
     """
     summary = result.summary
     source = result.settings.get("mask_source") or {}
+    has_mask = getattr(config, "use_mask", False)
     row = {"run": result.path.name, "kind": result.settings["kind"], "seed": config.seed}
-    row |= {name: getattr(config, name) for name in sweep.varying}
+    row |= {name: getattr(config, name) if has_mask or name not in MASK else None for name in sweep.varying}
     row |= {"mask_epoch": source.get("epoch"), "status": summary["status"], "last_epoch": result.last_epoch}
     mem_threshold = sweep.base.mem_threshold
     row[f"t_mem (train acc >= {mem_threshold:.10g})"] = result.reached("train_acc", mem_threshold)
     thresholds = sorted({*GEN_THRESHOLDS, sweep.base.gen_threshold})
     row |= {t_gen_column(threshold): result.reached("test_acc", threshold) for threshold in thresholds}
+    if sweep.has_tickets:
+        row["dense " + t_gen_column(sweep.base.gen_threshold)] = first_epoch(
+            read_metrics(dense_folder(config).path), "test_acc", sweep.base.gen_threshold
+        )
     names = ("final_train_acc", "final_test_acc", "best_test_acc", "weights", "weights_kept", "seconds")
-    row |= {name: summary[name] for name in names}
+    row |= {name: summary[name] for name in names} | {"population": summary.get("population", 1)}
     norms = result.metrics["l2norm"]
     row[NORM] = round(float(norms[0]), 3) if len(norms) else None
     row |= {name: result.settings[name] for name in ("hardware", "threads")}
@@ -90,6 +99,9 @@ def collect(sweep: Sweep, finished: list[tuple[RunConfig, Path]], output: Path) 
     head = [sweep.heading, "seeds", *(f"median {column}" for column in columns)]
     head += ["range", "censored", "median best test acc", f"median {NORM}", f"{KEPT}{names}"]
     print(table(head, [line_of(label, members, columns, matrices) for label, members in groups.items()]))
+    for name, count in Counter(row["run"] for row in rows).items():
+        if count > 1:
+            print(f"note: {count} settings mean one and the same run, {name}")
     print(f"{len(finished)} of {len(sweep.configs())} runs are finished; written: {output / 'results.csv'}")
     if sweep.varying:
         draw = plot_sweep if sweep.axes else plot_settings

@@ -81,6 +81,7 @@ def make_recorder(job: Job, model: nn.Module, log_live: bool) -> Recorder:
     counts = {name: (weight.numel(), weight.numel()) for name, weight in model.named_parameters()}
     counts = count_kept(job.mask) if job.mask is not None else counts
     facts = {
+        "population": 1,
         "weights": sum(total for _, total in counts.values()),
         "weights_kept": sum(kept for kept, _ in counts.values()),
         "kept_per_matrix": counts,
@@ -184,8 +185,13 @@ def train_members(members: list[Member]) -> None:
             if member.recorder.is_running:
                 load_state(member, member_state(model, optimizer, number), epoch)
                 left.append(member)
-            else:
-                member.recorder.finish()
+            elif member.recorder.error is None:
+                try:
+                    member.recorder.finish()
+                except OSError as error:
+                    if len(members) == 1:
+                        raise
+                    member.recorder.fail(error)
     if signals.received:
         for member in left:
             member.recorder.save_state(epoch, {"model": member.model.state_dict(), "optimizer": member.optimizer_state})

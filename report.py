@@ -97,6 +97,7 @@ def body(argv: list[str] | None) -> None:
     parser.add_argument(
         "--tickets", default="*", metavar="PATTERN", help="only tickets whose folder's name is like this: '*_at28000'"
     )
+    parser.add_argument("--seeds", type=int, nargs="+", help="only these seeds")
     parser.add_argument(
         "--gen_thresholds", type=float, nargs="+", default=[0.90, 0.95], help="test accuracies (default: 0.9 0.95)"
     )
@@ -107,10 +108,12 @@ def body(argv: list[str] | None) -> None:
     if not args.tickets:
         raise UserError("--tickets is empty; leave it out, or give a pattern")
     pairs = find_pairs(args.root, args.kind, args.tickets)
+    if args.seeds is not None:
+        pairs = [pair for pair in pairs if pair[1].settings["config"]["seed"] in args.seeds]
     if not pairs:
+        asked = f"kind {args.kind or 'any'}, name {args.tickets}, seed {args.seeds or 'any'}"
         raise UserError(
-            f"below {args.root} is no finished ticket of kind {args.kind or 'any'} and name {args.tickets} beside its dense run; "
-            "python main.py makes one"
+            f"below {args.root} is no finished ticket of {asked} beside its dense run; python main.py makes one"
         )
     head = ["ticket", "seed"]
     for threshold in args.gen_thresholds:

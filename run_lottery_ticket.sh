@@ -45,5 +45,9 @@ if [ "$time_is_up" = 1 ] && [ "$status" -ne 0 ] && [ -n "${SLURM_JOB_ID:-}" ]; t
     echo "out of time and saved; back into the queue"
     scontrol requeue "$SLURM_JOB_ID"
 fi
-echo "status $status; when all is done: $PYTHON sweep.py --config $SWEEP --collect $*; curves: wandb sync runs/*/wandb/offline-run-*"
+echo "status $status"
+if [ "$status" -eq 0 ]; then
+    echo "when all tasks are done: $PYTHON sweep.py --config $SWEEP --collect $*"
+    echo "curves: wandb sync runs/*/wandb (or the --root that was given)"
+fi
 exit "$status"

@@ -67,14 +67,36 @@ def run_population(jobs: Iterable[Job], report: Callable[[Job, Exception], None]
             groups.setdefault((*stacking_key(job), member.start), []).append(member)
         members = [member for group in groups.values() for member in group]
         try:
-            for member in members:
-                member.recorder.start()
             for group in groups.values():
                 use_cpu(group[0].job.config)
                 size = members_that_fit(group[0])
                 for first in range(0, len(group), size):
-                    train_members(group[first : first + size])
+                    train_together(group[first : first + size])
         finally:
             for member in members:
                 member.recorder.close()
+    for member in members:
+        if member.recorder.error is not None:
+            if report is None:
+                raise member.recorder.error
+            report(member.job, member.recorder.error)
     return [member.job.folder for member in members]
+
+
+def train_together(members: list[Member]) -> None:
+    """Train a population; what goes wrong is noted as the error of the members it concerns."""
+    started = []
+    for member in members:
+        try:
+            member.recorder.start()
+            started.append(member)
+        except OSError as error:
+            member.recorder.fail(error)
+        member.recorder.facts["population"] = len(members)
+    try:
+        if started:
+            train_members(started)
+    except (UserError, OSError, RuntimeError) as error:
+        for member in started:
+            if not member.recorder.is_finished:
+                member.recorder.fail(member.recorder.error or error)

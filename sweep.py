@@ -18,7 +18,7 @@ from pathlib import Path
 
 import worker
 from collecting import collect
-from configs.load import parse_sweep
+from configs.load import load_module, parse_sweep
 from errors import Interrupted, UserError, run_script
 from experiment import choose_device
 from provenance import usable_cores
@@ -39,8 +39,8 @@ class Flags:
     """Only say what would run and what is done."""
     collect: bool = False
     """Only gather what is finished: results.csv, a table and a picture."""
-    output: str = "assets/results"
-    """Folder for what --collect writes."""
+    output: str | None = None
+    """Folder for what --collect writes; None: assets/results for the whole sweep as its config has it, else --root."""
     workers: int = 0
     """Worker processes of one thread each, at most one a core; 0: one a core, or one with populations on a GPU. 1: this process."""
     population: bool | None = None
@@ -100,9 +100,15 @@ def body(argv: list[str] | None) -> int:
         print(f"{sum(unit.is_done for unit in units)} of {len(units)} runs are done")
         return 0
     if flags.collect:
-        finished = [unit for unit in units if unit.is_dense != sweep.has_tickets and unit.is_done]
-        results = [(unit.config, unit.find().path) for unit in finished]
-        collect(sweep, results, Path(flags.output) / Path(flags.config).stem)
+        wanted = [unit for unit in units if unit.is_dense != sweep.has_tickets]
+        finished = [unit for unit in wanted if unit.is_done]
+        for unit in wanted:
+            if not unit.is_done and state_of(unit).startswith("cannot"):
+                print(f"left out: {unit}: {state_of(unit)}")
+        # Published results are those of the sweep as it is written; a trial must not overwrite them.
+        is_whole = len(finished) == len(wanted) and sweep.is_as_in(load_module(flags.config, "sweep"))
+        output = flags.output or ("assets/results" if is_whole else root)
+        collect(sweep, [(unit.config, unit.find().path) for unit in finished], Path(output) / Path(flags.config).stem)
         return 0
     if flags.workers < 0:
         raise UserError(f"--workers must be 0 or more, not {flags.workers}")

@@ -21,7 +21,7 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
 
     x_name, others = varying[0], varying[1:]
     places, ticks = _places(list(groups.values()), x_name)
-    last = max(row["last_epoch"] for rows in groups.values() for row in rows)
+    last = max(1, *(row["last_epoch"] for rows in groups.values() for row in rows))
     border = 1.25 * last
     lines: dict[tuple, list] = {}
     for rows, place in zip(groups.values(), places, strict=True):
@@ -103,7 +103,7 @@ def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Pa
     import matplotlib
     from matplotlib.figure import Figure
 
-    last = max(row["last_epoch"] for rows in groups.values() for row in rows)
+    last = max(1, *(row["last_epoch"] for rows in groups.values() for row in rows))
     border = 1.25 * last
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 1.2 + 0.24 * len(groups)), layout="constrained")

@@ -45,7 +45,16 @@ class Unit:
 
     def make_job(self) -> Job:
         """What training needs. Raises UserError where data or mask cannot be had."""
-        return dense_job(self.config) if self.is_dense else ticket_job(self.config)
+        job = dense_job(self.config) if self.is_dense else ticket_job(self.config)
+        self.folder = job.folder  # meanwhile another command may have made it under another name
+        return job
+
+    @property
+    def is_held(self) -> bool:
+        """Whether another process trains it just now."""
+        with contextlib.suppress(UserError):
+            return self.find().is_held
+        return False
 
     @property
     def is_done(self) -> bool:
@@ -124,15 +133,14 @@ def take_one(ready: list[Unit], attempt: Callable) -> bool:
     def train(unit: Unit) -> None:
         job = unit.make_job()
         if job.mask is not None:
-            with job.folder.lock():  # Busy, before a word about a mask that another makes
-                pass
             save_mask(job)
         run_job(job)
 
     for unit in ready:
         with contextlib.suppress(Busy):
-            attempt(unit, lambda u=unit: train(u))
-            return True
+            if not unit.is_held:
+                attempt(unit, lambda u=unit: train(u))
+                return True
     return False
 
 
@@ -153,7 +161,7 @@ def take_population(ready: list[Unit], attempt: Callable) -> bool:
 
         attempt(units[job.folder.path], again)
 
-    for unit in ready[:POPULATION_AT_MOST]:
+    for unit in [unit for unit in ready if not unit.is_held][:POPULATION_AT_MOST]:
         with contextlib.suppress(Busy):
             attempt(unit, lambda u=unit: prepare(u))
     return bool(run_population(jobs, fail))

@@ -72,10 +72,26 @@ def _fits(value: Any, hint: Any) -> bool:
     return isinstance(value, hint)
 
 
+def _as_float(value: Any, hint: Any) -> Any:
+    """A value that fits its hint, with whole numbers as floats where the hint asks for floats."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _as_float(value, get_args(hint)[0])
+    if origin in (Union, types.UnionType):
+        return _as_float(value, next(option for option in get_args(hint) if _fits(value, option)))
+    if origin is tuple:
+        return tuple(map(_as_float, value, get_args(hint)))
+    return float(value) if hint is float else value
+
+
 def check_fields(config: Any) -> None:
-    """Raise UserError for the first field of a config whose value is not what its annotation asks for."""
+    """Raise UserError for the first field of a config whose value is not what its annotation asks for.
+
+    A float field that was given as 3 becomes 3.0, so that a run has one name however its config spells it.
+    """
     hints = get_type_hints(type(config), include_extras=True)
     for field in fields(config):
         value = getattr(config, field.name)
         if not _fits(value, hints[field.name]):
             raise UserError(f"{field.name} must be {_describe(hints[field.name])}, not {value!r}")
+        object.__setattr__(config, field.name, _as_float(value, hints[field.name]))  # frozen, and still being made

@@ -46,7 +46,8 @@ def load_module(path: str, attribute: str = "config") -> Any:
     except (Exception, SystemExit) as error:
         raise UserError(f"config {path} raises {type(error).__name__}: {error}") from error
     if not hasattr(module, attribute):
-        raise UserError(f"config {path} defines no `{attribute}`; see configs/config.py for an example")
+        example = {"config": "configs/config.py", "sweep": "configs/sweep_pruning_rate.py"}[attribute]
+        raise UserError(f"config {path} defines no `{attribute}`; see {example} for an example")
     return getattr(module, attribute)
 
 

@@ -33,6 +33,7 @@ from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 from data.modular import OPERATIONS
 from experiment import build_model, build_split
 from training.checkpoints import list_checkpoints
+from training.folder import RunFolder
 from training.metrics import is_due
 
 HEADER = "epoch,train_loss,test_loss,train_acc,test_acc,train_prob,test_prob,l1norm,l2norm"
@@ -656,3 +657,21 @@ def test_every_field_is_part_of_the_identity_or_said_not_to_be():
         elsewhere = replace(config, **free_values, wandb_project="x")
         assert elsewhere.identity() == config.identity()
         assert elsewhere.run_name() == config.run_name()
+
+
+def test_a_run_has_one_name_however_a_config_spells_its_numbers():
+    one, other = MLPTicketConfig(weight_decay=2, betas=(0, 0.9)), MLPTicketConfig(weight_decay=2.0, betas=(0.0, 0.9))
+    assert one.run_name() == other.run_name()
+    assert str(one.identity()) == str(other.identity())
+    assert isinstance(MLPTicketConfig(retrain_lr=1).retrain_lr, float)
+    assert MLPTicketConfig().retrain_lr is None
+    assert isinstance(MLPTicketConfig(memorization_epoch=5).memorization_epoch, int)
+
+
+def test_looking_whether_a_folder_is_held_changes_nothing(tmp_path):
+    folder = RunFolder(tmp_path / "run", {})
+    assert not folder.is_held
+    assert not folder.path.exists()
+    with folder.lock():
+        assert folder.is_held
+    assert not folder.is_held

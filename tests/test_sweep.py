@@ -225,6 +225,88 @@ def test_a_ticket_whose_mask_has_changed_is_not_trained(module, population, monk
     assert not (ticket / "summary.json").exists()
 
 
+@pytest.mark.parametrize("population", [False, True])
+@pytest.mark.parametrize(
+    ("settings", "trained"),
+    [
+        ([{"weight_decay": 2, "pruning_rate": 0.3}, {"weight_decay": 2.0, "pruning_rate": 0.6}], 3),
+        ([{"prune_at": "10"}, {"prune_at": "generalization", "generalization_epoch": 10}], 2),
+    ],
+)
+def test_settings_that_mean_one_run_train_it_once(module, settings, trained, population, monkeypatch):
+    module.write_text(module.read_text().split("axes=")[0] + f"settings={settings!r}, seeds=(0,))")
+    rounds, whole = [], worker.save_mask
+
+    def counted(job):
+        rounds.append(job)
+        assert len(rounds) < 20, "it goes round and round"
+        whole(job)
+
+    monkeypatch.setattr(worker, "save_mask", counted)
+    outcome = run_sweep(module, "--workers=1", f"--population={population}")
+    assert outcome.status == 0, outcome
+    assert len(done()) == trained
+    outcome = run_sweep(module, "--collect", "--output=out")
+    assert ("settings mean one and the same run" in outcome) == (trained == 2)
+
+
+@pytest.mark.parametrize("population", [False, True])
+def test_a_run_that_another_command_made_elsewhere_is_done(module, population):
+    """It was looked up where it is to be made, before the other command made it under another name."""
+    run_sweep(module, "--workers=1", "--seeds=0")
+    units = worker.plan(Sweep(MLPTicketConfig(**SMALL, pruning_rate=0.3), seeds=(0,)))
+    ticket = units[1].find()
+    elsewhere = ticket.path.rename(ticket.path.with_name("elsewhere"))
+    assert not units[1].is_done
+    before = snapshot(elsewhere)
+    assert worker.work(units, 0, population) == []
+    assert units[1].folder.path == elsewhere
+    assert snapshot(elsewhere) == before
+
+
+@pytest.mark.parametrize("where", ["metrics.csv", "final.pth"])
+def test_a_member_that_cannot_be_written_does_not_stop_the_others(module, where):
+    flags = ("--workers=1", "--seeds=0", "--population=True")
+    run_sweep(module, *flags)
+    tickets = sorted(Path("runs").glob("*__*"))
+    for ticket in tickets:
+        shutil.rmtree(ticket)
+    save = {"metrics.csv": "save_text", "final.pth": "save_tensors"}[where]
+    whole = getattr(training.recording, save)
+
+    def full(content, path):
+        if Path(path) == tickets[1] / where:
+            raise OSError("no space left")
+        whole(content, path)
+
+    with patch.object(training.recording, save, full):
+        outcome = run_sweep(module, *flags)
+    assert outcome.status == 1, outcome
+    assert f"failed: {tickets[1].name}: no space left" in outcome
+    assert "4 of 5 runs are done, 1 failed" in outcome
+    assert "5 of 5 runs are done, 0 failed" in run_sweep(module, *flags)
+
+
+def test_a_population_whose_step_fails_is_reported_for_every_member(module, monkeypatch):
+    def broken(members):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(runner, "train_members", broken)
+    outcome = run_sweep(module, "--workers=1", "--population=True")
+    assert outcome.status == 1
+    assert outcome.out.count("out of memory") == 4, "two dense runs, told at once and at the end"
+    assert "0 of 10 runs are done, 10 failed" in outcome
+
+
+def test_the_seconds_of_a_population_are_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "members_that_fit", lambda member: 1)
+    start = time.perf_counter()
+    folders = run_population([dense_job(config) for config in settings("mlp", tmp_path)])
+    assert sum(folder.summary()["seconds"] for folder in folders) < time.perf_counter() - start
+    assert [folder.summary()["population"] for folder in folders] == [1, 1, 1]
+    assert len(folders) == 3
+
+
 def test_a_damaged_dense_run_stops_no_other_seed(module):
     run_sweep(module, "--workers=1", "--num_epochs=12")
     folder = next(Path("runs").glob("mlp_multiply_seed1*12"))
@@ -476,6 +558,9 @@ def test_collect_writes_one_tidy_row_for_each_ticket(module):
             above = result.metrics["epoch"][result.metrics["test_acc"] >= threshold]
             assert row[f"t_gen (test acc >= {threshold})"] == (str(int(above[0])) if len(above) else "")
         assert row["hardware"]
+        dense = read_result(Path(result.settings["dense_run"]))
+        above = dense.metrics["epoch"][dense.metrics["test_acc"] >= 0.6]
+        assert row["dense t_gen (test acc >= 0.6)"] == (str(int(above[0])) if len(above) else "")
         weights = load_tensors(result.path / "init.pth", ("model",))["model"].values()
         norm = sum(weight.double().square().sum().item() for weight in weights) ** 0.5
         assert float(row["l2norm at epoch 0"]) == pytest.approx(norm, abs=1e-3)
@@ -483,6 +568,43 @@ def test_collect_writes_one_tidy_row_for_each_ticket(module):
             assert float(row[f"kept of {name}"]) == pytest.approx(kept.double().mean().item(), abs=1e-4)
     assert (Path("results") / "my_sweep" / "t_gen.png").stat().st_size > 10_000
     assert "0.3, 1.0" in outcome
+
+
+def test_a_trial_does_not_overwrite_what_is_published(module):
+    flags = ("--seeds=0", "--workers=1")
+    run_sweep(module, *flags)
+    assert run_sweep(module, "--collect", "--seeds=0").status == 0
+    assert run_sweep(module, "--collect").status == 0, "half of it is there"
+    assert not Path("assets").exists()
+    assert (Path("runs") / "my_sweep" / "results.csv").exists()
+    run_sweep(module, "--workers=1")
+    assert run_sweep(module, "--collect", "--gen_threshold=0.6").status == 0
+    assert not Path("assets").exists()
+    assert run_sweep(module, "--collect").status == 0
+    assert (Path("assets") / "results" / "my_sweep" / "results.csv").exists()
+
+
+def test_a_control_without_a_mask_has_no_mask_settings(module):
+    module.write_text(
+        module.read_text().split("axes=")[0]
+        + """settings=[
+        {"pruning_rate": 0.3}, {"use_mask": False, "retrain_weight_decay": 0.0}], seeds=(0,))"""
+    )
+    run_sweep(module, "--workers=1")
+    assert run_sweep(module, "--collect", "--output=out").status == 0
+    with (Path("out") / "my_sweep" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["pruning_rate"] for row in rows] == ["0.3", ""]
+    assert [row["retrain_weight_decay"] for row in rows] == ["", "0.0"]
+
+
+def test_why_a_run_is_left_out_is_said(module):
+    run_sweep(module, "--workers=1", "--seeds=0", "1")
+    dense = next(path for path in Path("runs").glob("*seed1*") if "__" not in path.name)
+    (dense / "10.pth").write_text("broken")
+    outcome = run_sweep(module, "--collect")
+    assert "4 of 8 runs are finished" in outcome
+    assert outcome.out.count("10.pth cannot be read") == 4
 
 
 def test_what_is_finished_is_listed_and_collected_without_data(module, monkeypatch):

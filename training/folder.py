@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,16 +62,32 @@ class RunFolder:
         """Hold the folder for this process; the kernel frees it when the process ends. Raises UserError if it is held."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            for patience in (0.05, 0.05, 0):  # a moment, since is_held of another process takes the lock for one
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(patience)
+            else:
                 file.seek(0)
                 holder = file.read().strip() or "unknown"
-                raise Busy(f"{self.path} is being trained by another process ({holder}); wait for it") from None
+                raise Busy(f"{self.path} is being trained by another process ({holder}); wait for it")
             file.truncate(0)
             file.write(f"pid {os.getpid()} on {os.uname().nodename}")
             file.flush()
             yield
+
+    @property
+    def is_held(self) -> bool:
+        """Whether another process trains it just now; makes and changes nothing."""
+        try:
+            with (self.path / "lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # not there, or on a file system without locks
+            return False
+        return False
 
 
 def find_run(root: str, name: str, identity: dict) -> RunFolder:

@@ -82,7 +82,12 @@ def train(
             if last or is_due(epoch) or is_checkpoint(epoch, schedule.save_every):
                 rows = measure(model, train_set, test_set, loss, optimizer.flat).reshape(-1, 8).tolist()
                 for member, (recorder, row) in enumerate(zip(recorders, rows, strict=True)):
-                    recorder.observe(epoch, row, lambda m=member: member_state(model, optimizer, m), schedule)
+                    try:
+                        recorder.observe(epoch, row, lambda m=member: member_state(model, optimizer, m), schedule)
+                    except OSError as error:
+                        if len(recorders) == 1:
+                            raise
+                        recorder.fail(error)
                 if progress is not None:
                     progress(epoch, rows)
             if signals.received and any(recorder.is_running for recorder in recorders):

@@ -41,6 +41,8 @@ class Recorder:
         self.note = ""
         self.file = self.logger = None
         self.log_live = log_live
+        self.until: float | None = None
+        self.error: Exception | None = None
 
     def resume(self) -> dict | None:
         """The saved state of an interrupted run, its rows taken over; None for a run that starts from its init."""
@@ -67,7 +69,12 @@ class Recorder:
 
     @property
     def seconds(self) -> float:
-        return self.seconds_before + time.perf_counter() - self.since
+        """From the start of training to its end or to now, together with what was trained before an interruption."""
+        return self.seconds_before + (self.until or time.perf_counter()) - self.since
+
+    def fail(self, error: Exception) -> None:
+        """Give up a member of a population that cannot be written, so that the others go on."""
+        self.status, self.error = "failed", error
 
     def observe(self, epoch: int, values: list[float], get_state: Callable[[], dict], schedule) -> None:
         """Record epoch ``epoch``; save if it is a checkpoint or the end; decide whether the run goes on."""
@@ -97,6 +104,8 @@ class Recorder:
             if (epoch == 0 or self.is_running) and epoch != self.last_saved:
                 save_tensors(checkpoint, self.folder / ("init.pth" if epoch == 0 else f"{epoch}.pth"))
             self.save_state(epoch, state)
+        if not self.is_running:
+            self.until = time.perf_counter()
 
     def save_state(self, epoch: int, state: dict) -> None:
         """What resuming needs, as of ``epoch``."""
@@ -107,7 +116,7 @@ class Recorder:
         self.last_saved = epoch
 
     def _diverge(self, epoch: int, what: str) -> None:
-        self.status = "diverged"
+        self.status, self.until = "diverged", time.perf_counter()
         self.note = f"{what} is not finite at epoch {epoch}; the last good state is epoch {self.last_saved}"
         print(f"{self.folder.name} diverged: {self.note}. Lower --lr or --weight_scale.", flush=True)
 
