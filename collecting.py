@@ -11,7 +11,6 @@ from errors import UserError
 from experiment import dense_folder
 from sweep_figures import plot_settings, plot_sweep
 from tables import Result, median_and_range, median_text, read_result, table
-from training.metrics import first_epoch, read_metrics
 
 EARLY = 0.5  # the threshold that the printed table shows beside gen_threshold
 GEN_THRESHOLDS = (EARLY, 0.8, 0.85, 0.9, 0.95, 0.99)
@@ -41,9 +40,8 @@ def row_of(sweep: Sweep, config: RunConfig, result: Result) -> dict:
     thresholds = sorted({*GEN_THRESHOLDS, sweep.base.gen_threshold})
     row |= {t_gen_column(threshold): result.reached("test_acc", threshold) for threshold in thresholds}
     if sweep.has_tickets:
-        row["dense " + t_gen_column(sweep.base.gen_threshold)] = first_epoch(
-            read_metrics(dense_folder(config).path), "test_acc", sweep.base.gen_threshold
-        )
+        dense = read_result(dense_folder(config).path)
+        row["dense " + t_gen_column(sweep.base.gen_threshold)] = dense.reached("test_acc", sweep.base.gen_threshold)
     names = ("final_train_acc", "final_test_acc", "best_test_acc", "weights", "weights_kept", "seconds")
     row |= {name: summary[name] for name in names} | {"population": summary.get("population", 1)}
     norms = result.metrics["l2norm"]

@@ -6,11 +6,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from build import LOSSES, build_model, choose_device, load_weights
 from configs.base import RunConfig
 from data.modular import OPERATIONS
 from data.split import Split
 from errors import Interrupted, UserError
-from experiment import LOSSES, Job, build_model, choose_device, load_weights
+from experiment import Job
 from figures import plot_curves
 from provenance import code_hash
 from pruning.masks import count_kept

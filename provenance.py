@@ -16,6 +16,7 @@ CODE_THAT_TRAINS = (
     "models/*.py",
     "pruning/*.py",
     "randomness.py",
+    "build.py",
     "experiment.py",
     "members.py",
     "runner.py",

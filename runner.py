@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
+from build import build_split, use_cpu
 from errors import UserError
-from experiment import Job, build_split, use_cpu
+from experiment import Job
 from members import Member, members_that_fit, prepare, stacking_key, train_members
 from provenance import code_hash
 from training.folder import Busy, RunFolder

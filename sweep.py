@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import worker
+from build import choose_device
 from collecting import collect
 from configs.load import load_module, parse_sweep
 from errors import Interrupted, UserError, run_script
-from experiment import choose_device
 from provenance import usable_cores
 from training.folder import locks_work
 from training.signals import catch_signals, exit_status
@@ -103,8 +103,9 @@ def body(argv: list[str] | None) -> int:
         wanted = [unit for unit in units if unit.is_dense != sweep.has_tickets]
         finished = [unit for unit in wanted if unit.is_done]
         for unit in wanted:
-            if not unit.is_done and state_of(unit).startswith("cannot"):
-                print(f"left out: {unit}: {state_of(unit)}")
+            state = state_of(unit)
+            if state.startswith("cannot"):
+                print(f"left out: {unit}: {state}")
         # Published results are those of the sweep as it is written; a trial must not overwrite them.
         is_whole = len(finished) == len(wanted) and sweep.is_as_in(load_module(flags.config, "sweep"))
         output = flags.output or ("assets/results" if is_whole else root)

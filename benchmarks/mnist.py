@@ -28,9 +28,9 @@ from torch.utils.data import DataLoader, Dataset
 
 import members
 from benchmarks.common import alternate, fused_pass, print_times, repeat, whole_run
+from build import build_model, build_split, use_cpu
 from configs.base import MnistConfig
 from errors import run_script
-from experiment import build_model, build_split, use_cpu
 from tables import table
 from training import loop
 from training.metrics import is_checkpoint, is_due

@@ -18,8 +18,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.modular import textbook_step
+from build import LOSSES, build_model, build_split, choose_device, use_cpu
 from configs.base import MLPConfig, TransformerConfig
-from experiment import LOSSES, build_model, build_split, choose_device, use_cpu
 from tables import table
 from training.loop import capture
 from training.optimizer import AdamW

@@ -14,8 +14,8 @@ import time
 
 import torch
 
+from build import LOSSES, build_model, build_split, load_weights
 from configs.base import MLPConfig, TransformerConfig
-from experiment import LOSSES, build_model, build_split, load_weights
 from tables import table
 from training.optimizer import AdamW
 

@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 
 from benchmarks import mnist, modular
+from build import use_cpu
 from configs.base import MLPConfig, MnistConfig, TransformerConfig
-from experiment import use_cpu
 from provenance import usable_cores
 from tables import table
 

@@ -20,10 +20,11 @@ import runner
 import train_mnist
 import visualize
 from benchmarks import mnist as benchmark
+from build import build_model, build_split
 from configs.base import NOT_IDENTITY, MnistConfig
 from configs.ticket import MnistTicketConfig
 from data import mnist
-from experiment import build_model, build_split, dense_job
+from experiment import dense_job
 from tables import read_result
 from training import loop
 from training.checkpoints import list_checkpoints

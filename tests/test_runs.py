@@ -28,10 +28,10 @@ from scripts import (
 )
 
 import runner
+from build import build_model, build_split
 from configs.base import NOT_IDENTITY, MLPConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 from data.modular import OPERATIONS
-from experiment import build_model, build_split
 from training.checkpoints import list_checkpoints
 from training.folder import RunFolder
 from training.metrics import is_due

@@ -25,11 +25,12 @@ import runner
 import sweep
 import training.recording
 import worker
+from build import build_split
 from configs.base import MLPConfig, TransformerConfig
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
 from errors import UserError
-from experiment import build_split, dense_job, ticket_job
+from experiment import dense_job, ticket_job
 from provenance import usable_cores
 from runner import run_job, run_population
 from sweep_figures import plot_sweep
