@@ -129,9 +129,8 @@ def capture(step: Callable[[], None], optimizer: AdamW) -> Callable[[], None]:
     for tensor, value in zip(tensors, before, strict=True):
         tensor.detach().copy_(value)
 
-    def replay(
-        kept=(step, optimizer),
-    ) -> None:  # the graph reads and writes their tensors, but does not keep them alive
+    # The graph reads and writes the tensors of the step, but does not keep them alive; the default value does.
+    def replay(kept=(step, optimizer)) -> None:
         graph.replay()
 
     return replay
