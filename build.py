@@ -1,5 +1,6 @@
-"""From a config to data, model, loss and device: what training needs, before it is known which run it is."""
+"""From a config to data, model, loss, optimizer and device: what training needs, before it is known which run it is."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -14,29 +15,86 @@ from models.mlp import ImageMLP, ModularMLP
 from models.transformer import ModularTransformer
 from randomness import generator
 from training.checkpoints import load_checkpoint
-from training.losses import cross_entropy, squared_error
+from training.loop import Schedule
+from training.losses import Loss, cross_entropy, squared_error
+from training.optimizer import AdamW
+from training.population import stack_masks
 
 LOSSES = {"mlp": cross_entropy, "transformer": cross_entropy, "mnist": squared_error}
 
 
+def _modular_split(config: RunConfig) -> Split:
+    return modular_split(config.p, config.fn_name, config.frac_train, config.is_symmetric_input, config.seed)
+
+
+def _mnist_split(config: RunConfig) -> Split:
+    return mnist_split(
+        config.train_size, config.seed, config.balanced, config.original_split, data_root=config.data_root
+    )
+
+
+SPLITS = {"mlp": _modular_split, "transformer": _modular_split, "mnist": _mnist_split}
+
+
+def _modular_mlp(config: RunConfig, split: Split, shared: dict) -> nn.Module:
+    return ModularMLP(p=config.p, d_emb=config.d_emb, **shared)
+
+
+def _modular_transformer(config: RunConfig, split: Split, shared: dict) -> nn.Module:
+    return ModularTransformer(p=config.p, d_mlp=config.d_mlp, num_heads=config.num_heads, **shared)
+
+
+def _image_mlp(config: RunConfig, split: Split, shared: dict) -> nn.Module:
+    return ImageMLP(num_pixels=split.train_x.shape[-1], **shared)
+
+
+MODELS = {"mlp": _modular_mlp, "transformer": _modular_transformer, "mnist": _image_mlp}
+
+
 def build_split(config: RunConfig) -> Split:
     """The training and test set, on the CPU."""
-    if config.kind == "mnist":
-        return mnist_split(
-            config.train_size, config.seed, config.balanced, config.original_split, data_root=config.data_root
-        )
-    return modular_split(config.p, config.fn_name, config.frac_train, config.is_symmetric_input, config.seed)
+    return SPLITS[config.kind](config)
 
 
 def build_model(config: RunConfig, split: Split) -> nn.Module:
     """The model at its init, on the CPU, drawn from the seed."""
     shared = {name: getattr(config, name) for name in ("d_model", "num_layers", "act_type", "weight_scale")}
     shared |= {"num_classes": split.num_classes, "generator": generator(config.seed, "init")}
-    if config.kind == "mnist":
-        return ImageMLP(num_pixels=split.train_x.shape[-1], **shared)
-    if config.kind == "mlp":
-        return ModularMLP(p=config.p, d_emb=config.d_emb, **shared)
-    return ModularTransformer(p=config.p, d_mlp=config.d_mlp, num_heads=config.num_heads, **shared)
+    return MODELS[config.kind](config, split, shared)
+
+
+def build_loss(config: RunConfig) -> Loss:
+    """The loss that the run is trained and measured with."""
+    return LOSSES[config.kind]
+
+
+def build_optimizer(
+    configs: Sequence[RunConfig], model: nn.Module, masks: Sequence[dict[str, Tensor] | None], device: torch.device
+) -> AdamW:
+    """The optimizer of one run, or of a population whose ``model`` has a leading axis; moves the model to the device."""
+    first, capturable = configs[0], device.type == "cuda" and not getattr(configs[0], "batch_size", None)
+    lr, weight_decay, mask = first.lr, first.weight_decay, masks[0]
+    is_population = len(configs) > 1
+    if is_population:
+        lr, weight_decay = (
+            torch.tensor([getattr(config, name) for config in configs], dtype=torch.float64, device=device)
+            for name in ("lr", "weight_decay")
+        )
+        mask = stack_masks(masks, model)
+    return AdamW(model.to(device), lr, weight_decay, first.betas, mask, capturable)
+
+
+def build_schedule(config: RunConfig) -> Schedule:
+    """When the run is measured, saved and ended, and what an epoch is."""
+    return Schedule(
+        num_epochs=config.num_epochs,
+        save_every=config.save_every,
+        stopping_thresh=config.stopping_thresh,
+        lp=config.lp,
+        lp_alpha=config.lp_alpha,
+        batch_size=getattr(config, "batch_size", None),
+        seed=config.seed,
+    )
 
 
 def choose_device(config: RunConfig) -> torch.device:

@@ -2,37 +2,82 @@
 
 import platform
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from build import build_model, build_split, choose_device, load_weights, use_cpu
-from configs.base import RunConfig
+from build import (
+    build_loss,
+    build_model,
+    build_optimizer,
+    build_schedule,
+    build_split,
+    choose_device,
+    load_weights,
+    use_cpu,
+)
+from configs.base import NOT_IDENTITY, RunConfig
 from configs.ticket import TicketFields
 from errors import UserError
-from provenance import code_hash, git_commit, hardware
+from provenance import git_commit, hardware
 from pruning.masks import count_kept, emptied, make_mask
 from pruning.scores import score
 from randomness import generator
+from source_hash import SCHEME, source_hash
 from training.checkpoints import list_checkpoints, load_tensors, save_tensors
 from training.folder import RunFolder, find_run
-from training.metrics import first_epoch, read_metrics
+from training.loop import train
+from training.metrics import MEASURES, first_epoch, outcome, read_metrics
+
+EXECUTED = {"measures", "population", "cuda"}  # what config.json says of how a run was trained
 
 
-def settings_of(config: RunConfig, **more) -> dict:
+def code_of(config: RunConfig, executed: dict) -> str:
+    """The hash of the code that a run of this config executes now; ``executed`` says how, as its config.json has it."""
+    roots = [use_cpu, build_split, build_model, build_loss, build_optimizer, build_schedule, train, outcome]
+    if has_mask(config):
+        roots.append(take_mask)
+    decides = {name: value for name, value in config.as_dict().items() if name not in NOT_IDENTITY}
+    how = {"kind": config.kind, "is_population": executed["population"], "capturable": executed["cuda"]}
+    return source_hash(roots, asdict(build_schedule(config)) | decides | how, executed["measures"])
+
+
+def standing(settings: dict, config: RunConfig) -> str:
+    """Whether a run was trained by the code of now: "current", "other", or "unknown", as it was hashed by another scheme.
+
+    ``settings``: its config.json. A ticket is as its mask's dense run was, if that is worse.
+    """
+    parts = [({"code": settings.get("code"), **settings.get("executed", {})}, config)]
+    if has_mask(config):
+        parts.append((settings.get("dense_executed", {}), config.dense()))
+    found = set()
+    for executed, own in parts:
+        is_comparable = executed.keys() >= EXECUTED and str(executed.get("code")).startswith(f"{SCHEME}:")
+        found.add(("other", "current")[executed["code"] == code_of(own, executed)] if is_comparable else "unknown")
+    return next(state for state in ("other", "unknown", "current") if state in found)
+
+
+def has_mask(config: RunConfig) -> bool:
+    return isinstance(config, TicketFields) and config.use_mask
+
+
+def settings_of(config: RunConfig, population: bool, **more) -> dict:
     """What config.json holds, but for the identity."""
+    device = str(choose_device(config))
+    executed = {"measures": list(MEASURES), "population": population, "cuda": device.startswith("cuda")}
     return {
         "kind": config.kind,
         "config": config.as_dict(),
         **more,
         "git_commit": git_commit(),
-        "code": code_hash(),
+        "code": code_of(config, executed),
+        "executed": executed,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "device": str(choose_device(config)),
-        "hardware": hardware(str(choose_device(config))),
+        "device": device,
+        "hardware": hardware(device),
         "threads": config.threads,
     }
 
@@ -54,12 +99,18 @@ def flags_of(config: RunConfig, root: str) -> str:
     return "".join(f" --{name} {shlex.join(map(str, texts))}" for name, texts in values.items())
 
 
+def script_of(config: RunConfig) -> str:
+    """The script that trains such a dense run."""
+    return "train_mnist.py" if config.kind == "mnist" else "train.py"
+
+
 def require_dense(config: TicketFields) -> RunFolder:
     """The finished dense run of a ticket. Raises UserError with the command that makes it."""
     folder = dense_folder(config)
     if not folder.is_finished:
-        script = "train_mnist.py" if config.kind == "mnist" else "train.py"
-        command = f"python {script} --config {config.dense().module}{flags_of(config, str(folder.path.parent))}"
+        command = (
+            f"python {script_of(config)} --config {config.dense().module}{flags_of(config, str(folder.path.parent))}"
+        )
         raise UserError(f"there is no finished dense run at {folder.path}; make it with: {command}")
     if folder.summary()["status"] == "diverged":
         raise UserError(f"the dense run at {folder.path} diverged; a ticket needs one that did not")
@@ -93,9 +144,13 @@ def resolve_prune_at(config: TicketFields, dense: RunFolder) -> tuple[int, Path]
 
 @dataclass(frozen=True)
 class Job:
-    """One training: its config (a ticket's has the retraining's settings), where it goes, where it starts, its mask."""
+    """One training: its config (a ticket's has the retraining's settings), where it goes, where it starts, its mask.
+
+    ``asked``: the config that it was made from, a ticket's own.
+    """
 
     config: RunConfig
+    asked: RunConfig
     folder: RunFolder
     settings: dict
     job_type: str
@@ -104,12 +159,12 @@ class Job:
     mask: dict[str, Tensor] | None = None
 
 
-def dense_job(config: RunConfig) -> Job:
-    """The dense run of a config."""
+def dense_job(config: RunConfig, population: bool = False) -> Job:
+    """The dense run of a config; ``population``: it is to be trained together with others."""
     use_cpu(config)
     dense = config.dense()
     folder = dense_folder(config)
-    return Job(dense, folder, settings_of(dense), "dense", config.run_name())
+    return Job(dense, dense, folder, settings_of(dense, population), "dense", config.run_name())
 
 
 def ticket_source(config: TicketFields) -> tuple[RunFolder, int, Path]:
@@ -124,20 +179,37 @@ def ticket_folder(config: TicketFields) -> RunFolder:
     return find_run(config.root, config.ticket_name(epoch), config.ticket_identity(epoch))
 
 
-def ticket_job(config: TicketFields) -> Job:
+def take_mask(config: TicketFields, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The mask that the config's pruner takes from the dense run's ``weights``, ``{name: bool}``, True = kept."""
+    scores = score(config.pruner, weights, generator(config.seed, "mask"))
+    return make_mask(scores, config.pruning_rate, config.scope)
+
+
+def ticket_job(config: TicketFields, population: bool = False) -> Job:
     """The retraining of a ticket: takes the mask from the dense run, which must be there, and rewinds to its epoch 0."""
     use_cpu(config)
     dense, epoch, path = ticket_source(config)
+    folder, trained = ticket_folder(config), dense.settings()
+    if config.use_mask and not folder.is_finished and not config.allow_other_code:
+        if standing(trained, config.dense()) == "other":
+            raise UserError(
+                f"the code that trains has changed since the dense run at {dense.path}: train it again with --rerun of "
+                f"{script_of(config)}, or take its mask all the same with --allow_other_code=True"
+            )
     source = {"dense_run": dense.path.name, "checkpoint": path.name, "prune_at": config.prune_at, "epoch": epoch}
     mask = None
     if config.use_mask:
-        weights = load_weights(path, build_model(config.dense(), build_split(config)))
-        scores = score(config.pruner, weights, generator(config.seed, "mask"))
-        mask = make_mask(scores, config.pruning_rate, config.scope)
+        mask = take_mask(config, load_weights(path, build_model(config.dense(), build_split(config))))
         source |= {"pruner": config.pruner, "scope": config.scope}
-    settings = settings_of(config, dense_run=str(dense.path), mask_source=source if config.use_mask else None)
+    settings = settings_of(
+        config,
+        population,
+        dense_run=str(dense.path),
+        dense_executed={"code": trained.get("code"), **trained.get("executed", {})},
+        mask_source=source if config.use_mask else None,
+    )
     retrained = replace(config.dense(), **config.retraining())
-    return Job(retrained, ticket_folder(config), settings, "ticket", dense.path.name, dense.path / "init.pth", mask)
+    return Job(retrained, config, folder, settings, "ticket", dense.path.name, dense.path / "init.pth", mask)
 
 
 def move_aside(job: Job) -> None:

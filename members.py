@@ -6,18 +6,17 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from build import LOSSES, build_model, choose_device, load_weights
+from build import build_loss, build_model, build_optimizer, build_schedule, choose_device, load_weights
 from configs.base import RunConfig
 from data.modular import OPERATIONS
 from data.split import Split
 from errors import Interrupted, UserError
-from experiment import Job
+from experiment import Job, code_of, standing
 from figures import plot_curves
-from provenance import code_hash
 from pruning.masks import count_kept
+from source_hash import SCHEME
 from training.checkpoints import save_json
-from training.loop import Schedule, member_state, train
-from training.optimizer import AdamW
+from training.loop import member_state, train
 from training.population import bytes_of_member, stack_models, stack_splits
 from training.progress import Progress
 from training.recording import Recorder
@@ -52,16 +51,25 @@ def prepare(job: Job, split: Split, log_live: bool = True) -> Member:
             if state["epoch"] > job.config.num_epochs:
                 raise ValueError("a state from after the end")
             load_state(member, state, state["epoch"])
-            if job.folder.settings().get("code") != code_hash():
-                save_json(
-                    {**job.folder.settings(), "code": "changed while it trained"}, job.folder.path / "config.json"
-                )
-                print(f"{job.folder.path}: the code that trains has changed since the run began; --rerun begins anew")
+            note_code(job)
             print(f"{job.folder.path} goes on from epoch {member.start:,}")
     except (RuntimeError, TypeError, ValueError, AttributeError):
         path = job.folder.path / "state.pth"
         raise UserError(f"{path} is another run's; delete it, or train the run again with --rerun") from None
     return member
+
+
+def note_code(job: Job) -> None:
+    """Put into the config.json of a run that goes on what it executes from now on, besides what it has executed."""
+    before, now = job.folder.settings(), job.settings["executed"]
+    if standing(before, job.asked) != "current":
+        before["code"] = f"{SCHEME}: changed while it trained"
+        print(f"{job.folder.path}: the code that trains has changed since the run began; --rerun begins anew")
+    else:
+        both = {name: before["executed"][name] or now[name] for name in ("population", "cuda")}
+        before["executed"] |= both
+        before["code"] = code_of(job.asked, before["executed"])
+    save_json(before, job.folder.path / "config.json")
 
 
 def say_if_unlearnable(config: RunConfig) -> None:
@@ -111,7 +119,15 @@ def make_recorder(job: Job, model: nn.Module, log_live: bool) -> Recorder:
         return path
 
     thresholds = (config.mem_threshold, config.gen_threshold)
-    return Recorder(folder, thresholds=thresholds, facts=facts, make_logger=make_logger, draw=draw, log_live=log_live)
+    return Recorder(
+        folder,
+        identity=job.folder.identity,
+        thresholds=thresholds,
+        facts=facts,
+        make_logger=make_logger,
+        draw=draw,
+        log_live=log_live,
+    )
 
 
 def stacking_key(job: Job) -> tuple:
@@ -127,11 +143,14 @@ def members_that_fit(member: Member) -> int:
     """How many networks like this one fit into the memory that is free, at least one."""
     device = choose_device(member.job.config)
     if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
+            device
+        )  # the allocator's own, free as well
+        free = torch.cuda.mem_get_info(device)[0] + cached
     else:
         with open("/proc/meminfo") as file:
             free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
-    need = bytes_of_member(member.model, member.split, LOSSES[member.job.config.kind])
+    need = bytes_of_member(member.model, member.split, build_loss(member.job.config))
     return max(1, int(SHARE_OF_MEMORY * free / need))
 
 
@@ -139,30 +158,18 @@ def train_members(members: list[Member]) -> None:
     """Train members that share shapes to their end, one as a plain network, several along one leading axis."""
     config, device = members[0].job.config, choose_device(members[0].job.config)
     states = [member.optimizer_state for member in members]
-    if len(members) == 1:
-        model, split, mask, state = members[0].model, members[0].split, members[0].job.mask, states[0]
-        lr, weight_decay = config.lr, config.weight_decay
-    else:
-        model, split = (
-            stack_models([member.model for member in members]),
-            stack_splits([member.split for member in members]),
-        )
-        masks = [member.job.mask for member in members]
-        mask = stack_masks(masks, members[0].model) if any(masks) else None
-        lr, weight_decay = (
-            torch.tensor([getattr(member.job.config, name) for member in members], dtype=torch.float64, device=device)
-            for name in ("lr", "weight_decay")
-        )
-        state = None
-        if states[0] is not None:
+    model, split, state = members[0].model, members[0].split, states[0]
+    if len(members) > 1:
+        model = stack_models([member.model for member in members])
+        split = stack_splits([member.split for member in members])
+        if state is not None:
             state = {name: torch.stack([own[name] for own in states]) for name in ("exp_avg", "exp_avg_sq")}
             state["step"] = states[0]["step"]
-    optimizer = AdamW(model.to(device), lr, weight_decay, config.betas, mask)
+    optimizer = build_optimizer(
+        [member.job.config for member in members], model, [member.job.mask for member in members], device
+    )
     if state is not None:
         optimizer.load_state_dict(state)
-    batch_size = getattr(config, "batch_size", None)
-    schedule = Schedule(config.num_epochs, config.save_every, config.stopping_thresh, config.lp, config.lp_alpha,
-                        batch_size, config.seed)  # fmt: skip
     start = members[0].start
     many = f"{len(members)} x " if len(members) > 1 else ""
     progress = Progress(f"{members[0].job.job_type} {many}{config.kind}", start, config.num_epochs)
@@ -173,10 +180,10 @@ def train_members(members: list[Member]) -> None:
             epoch = train(
                 model,
                 split.to(device),
-                LOSSES[config.kind],
+                build_loss(config),
                 optimizer,
                 recorders,
-                schedule,
+                build_schedule(config),
                 start=start,
                 progress=progress,
             )
@@ -201,9 +208,3 @@ def train_members(members: list[Member]) -> None:
         )
     if left:
         train_members(left)
-
-
-def stack_masks(masks: list[dict | None], model: nn.Module) -> dict:
-    """``{name: (R, out, in) bool}``; a member without a mask keeps all."""
-    everything = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in model.named_parameters()}
-    return {name: torch.stack([(mask or everything)[name] for mask in masks]) for name in everything}

@@ -1,7 +1,6 @@
-"""Where numbers come from: the code, the commit, the hardware."""
+"""Where numbers come from: the commit and the hardware. source_hash.py has the code."""
 
 import functools
-import hashlib
 import os
 import platform
 import subprocess
@@ -10,31 +9,6 @@ from pathlib import Path
 import torch
 
 REPOSITORY = Path(__file__).resolve().parent
-# What decides the numbers of a run; a change elsewhere leaves finished runs as good as they were.
-CODE_THAT_TRAINS = (
-    "data/*.py",
-    "models/*.py",
-    "pruning/*.py",
-    "randomness.py",
-    "build.py",
-    "experiment.py",
-    "members.py",
-    "runner.py",
-    "training/population.py",
-    "training/loop.py",
-    "training/losses.py",
-    "training/metrics.py",
-    "training/optimizer.py",
-)
-
-
-@functools.cache
-def code_hash() -> str:
-    """SHA-256 over the code that trains."""
-    digest = hashlib.sha256()
-    for path in sorted(path for pattern in CODE_THAT_TRAINS for path in REPOSITORY.glob(pattern)):
-        digest.update(path.relative_to(REPOSITORY).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
 
 
 @functools.cache

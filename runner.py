@@ -5,9 +5,8 @@ from contextlib import ExitStack
 
 from build import build_split, use_cpu
 from errors import UserError
-from experiment import Job
+from experiment import Job, standing
 from members import Member, members_that_fit, prepare, stacking_key, train_members
-from provenance import code_hash
 from training.folder import Busy, RunFolder
 
 
@@ -15,12 +14,12 @@ def run_job(job: Job) -> RunFolder:
     """Train a job, go on with it where it was interrupted, or say that it is done already."""
     folder = job.folder
     if folder.is_finished:
-        say_reused(folder)
+        say_reused(job)
         return folder
     split = build_split(job.config)  # first, so that data that cannot be had leave no folder behind
     with folder.lock():
         if folder.is_finished:  # by another process, just before
-            say_reused(folder)
+            say_reused(job)
             return folder
         folder.claim(job.settings)
         use_cpu(job.config)
@@ -33,13 +32,13 @@ def run_job(job: Job) -> RunFolder:
     return folder
 
 
-def say_reused(folder: RunFolder) -> None:
+def say_reused(job: Job) -> None:
     """One line about a finished run: how it ended, and whether the code that trains is still the same."""
-    status = folder.summary()["status"]
+    status = job.folder.summary()["status"]
     ended = "" if status == "completed" else f" ({status})"
-    changed = folder.settings().get("code") != code_hash()
-    hint = "; the code that trains has changed since: --rerun trains again" if changed else ""
-    print(f"{folder.path} is finished{ended} and is reused{hint}")
+    is_other = standing(job.folder.settings(), job.asked) == "other"
+    hint = "; the code that trains has changed since: --rerun trains again" if is_other else ""
+    print(f"{job.folder.path} is finished{ended} and is reused{hint}")
 
 
 def run_population(jobs: Iterable[Job], report: Callable[[Job, Exception], None] | None = None) -> list[RunFolder]:

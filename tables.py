@@ -10,7 +10,15 @@ from training.checkpoints import load_json
 from training.metrics import first_epoch, median_epoch, read_metrics
 
 # What tables take from a summary.json.
-NEEDED = ("weights", "weights_kept", "kept_per_matrix", "seconds", "final_train_acc", "final_test_acc", "best_test_acc")
+NEEDED = {
+    "status": str,
+    "epochs": int,
+    "weights": int,
+    "weights_kept": int,
+    "kept_per_matrix": dict,
+    "seconds": float | int,
+}
+NEEDED |= dict.fromkeys(("final_train_acc", "final_test_acc", "best_test_acc"), float | int | None)
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ def read_result(folder: Path) -> Result:
     """Read a finished run. Raises UserError where a file is missing or damaged."""
     folder = Path(folder)
     settings, summary = (
-        load_json(folder / "config.json", ("kind", "config")),
+        load_json(folder / "config.json", {"kind": str, "config": dict}),
         load_json(folder / "summary.json", NEEDED),
     )
     return Result(folder, settings, summary, read_metrics(folder))

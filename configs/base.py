@@ -9,7 +9,10 @@ from data.modular import check_task
 from errors import UserError
 
 # These decide where and how a run is computed, shown and read, not what is learned: no part of a run's identity.
-NOT_IDENTITY = ("root", "device", "threads", "wandb_project", "mem_threshold", "gen_threshold", "data_root")
+NOT_IDENTITY = (
+    *("root", "device", "threads", "wandb_project", "mem_threshold", "gen_threshold", "data_root"),
+    *("allow_other_code",),
+)
 
 
 def spell(settings: dict[str, Any]) -> str:

@@ -164,7 +164,7 @@ def _with_dense_run(config, folder: str):
     chosen = {field.name: getattr(config, field.name) for field in fields(TicketFields)}
     if cls is not type(config):  # another kind has stages of its own: take over only what was chosen
         chosen = {name: value for name, value in chosen.items() if value != usual[name]}
-    kept = {name: getattr(config, name) for name in NOT_IDENTITY if name in usual}
+    kept = {name: getattr(config, name) for name in NOT_IDENTITY if name in usual and name not in chosen}
     identity = {field.name: getattr(dense, field.name) for field in fields(dense) if field.name not in NOT_IDENTITY}
     return (
         cls(**identity, **kept, **chosen)

@@ -39,6 +39,8 @@ class TicketFields:
     """Epochs of retraining; None: as the dense run."""
     dense_run: str | None = None
     """Folder of the dense run; None: found by its settings."""
+    allow_other_code: bool = False
+    """Take the mask of a dense run although the code that trains such runs has changed since."""
 
     def __post_init__(self):
         super().__post_init__()

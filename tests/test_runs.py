@@ -97,7 +97,8 @@ def test_config_json_holds_every_setting_and_where_the_numbers_come_from(long):
     assert (stored["config"]["p"], stored["config"]["save_every"]) == (7, 400)
     assert stored["torch"] == torch.__version__
     assert (stored["device"], stored["threads"]) == ("cpu", 1)
-    assert len(stored["code"]) == 64
+    assert len(stored["code"]) == len("2:") + 64
+    assert stored["executed"] == {"measures": HEADER.split(",")[1:], "population": False, "cuda": False}
     assert stored["git_commit"] is None or len(stored["git_commit"].rstrip("+")) == 40
     assert "dense_run" not in stored
 

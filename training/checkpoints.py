@@ -4,13 +4,16 @@ A file is written beside its place, flushed and renamed, so that a run killed at
 checkpoint holds plain tensors, lists and numbers, and is loaded with ``weights_only=True``: nothing in it is executed.
 """
 
+import errno
 import json
 import os
 import pickle
 import tempfile
 import warnings
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import UnionType
 from zipfile import BadZipFile
 
 import torch
@@ -28,9 +31,24 @@ def _replace(path: Path, write) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide a run from the others on a cluster
         os.replace(temporary, path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise cannot_write(path, error) from error
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def cannot_write(path: Path, error: OSError) -> OSError:
+    """The error with the file's name, which the system does not give where a write fails, and with what to do about it."""
+    if error.filename is not None and not str(error.filename).endswith(".tmp"):
+        return error
+    reason = (error.strerror or str(error)).lower()
+    is_full = error.errno in (None, errno.ENOSPC, errno.EDQUOT)
+    what_next = (
+        "make room, and the same command goes on" if is_full else "when that is mended, the same command goes on"
+    )
+    return OSError(f"cannot write {path}: {reason}; {what_next} from what is saved")
 
 
 def save_text(text: str, path: Path) -> None:
@@ -43,8 +61,11 @@ def save_json(value: dict, path: Path) -> None:
     save_text(json.dumps(value, indent=2) + "\n", path)
 
 
-def load_json(path: Path, keys: tuple[str, ...] = ()) -> dict:
-    """The object in ``path``. Raises UserError where there is no such file, or it is no JSON object that holds ``keys``."""
+def load_json(path: Path, keys: Mapping[str, type | UnionType] | None = None) -> dict:
+    """The object in ``path``. Raises UserError where there is no such file, or it is no JSON object that holds ``keys``.
+
+    ``keys``: ``{name: type of its value}``.
+    """
     try:
         value = json.loads(path.read_text())
     except FileNotFoundError:
@@ -53,8 +74,12 @@ def load_json(path: Path, keys: tuple[str, ...] = ()) -> dict:
         value = None
     if not isinstance(value, dict):
         raise UserError(f"{path} is damaged: it holds no JSON object; move {path.parent} aside and train again")
+    keys = keys or {}
     if missing := [key for key in keys if key not in value]:
         raise UserError(f"{path} is damaged: it lacks {', '.join(missing)}; move {path.parent} aside and train again")
+    if wrong := [key for key, wanted in keys.items() if not isinstance(value[key], wanted)]:
+        odd = ", ".join(f"{key} is {value[key]!r}" for key in wrong)
+        raise UserError(f"{path} is damaged: {odd}; move {path.parent} aside and train again")
     return value
 
 
@@ -65,7 +90,7 @@ def save_tensors(value: dict, path: Path) -> None:
         try:
             torch.save(value, file)
         except RuntimeError as error:  # torch reports a full disk so
-            raise OSError(f"cannot write {path}: {str(error).splitlines()[0]} (is the disk full?)") from error
+            raise OSError(f"{str(error).splitlines()[0]} (is the disk full?)") from error
 
     _replace(path, write)
 
@@ -113,11 +138,19 @@ def load_checkpoint(path: Path, device="cpu", mmap: bool = False) -> dict:
 
 
 def list_checkpoints(folder: Path) -> dict[int, Path]:
-    """The checkpoints of a run, ``{epoch: path}`` in order, unique by the epoch that is stored in each file."""
+    """The checkpoints of a run, ``{epoch: path}`` in order, unique by the epoch that is stored in each file.
+
+    Raises UserError for a finished run without its last checkpoint: an earlier one would pass for the end.
+    """
     folder = Path(folder)
     numbered = [path for path in folder.glob("*.pth") if path.stem.isdigit()]
     named = [path for path in (folder / "init.pth", folder / "final.pth") if path.exists()]
     found = {_stored_epoch(path, path.stat().st_mtime_ns): path for path in numbered + named}
+    if (folder / "summary.json").exists():
+        summary = load_json(folder / "summary.json", {"status": str, "epochs": int})
+        if summary["status"] != "diverged" and summary["epochs"] not in found:
+            lost = f"final.pth of epoch {summary['epochs']:,} is not there"
+            raise UserError(f"{folder} is damaged: it is finished, and {lost}; train it again with --rerun")
     return dict(sorted(found.items()))
 
 

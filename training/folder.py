@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class RunFolder:
         return (self.path / "summary.json").exists()
 
     def summary(self) -> dict:
-        return load_json(self.path / "summary.json", ("status",))
+        return load_json(self.path / "summary.json", {"status": str})
 
     def settings(self) -> dict:
         return load_json(self.path / "config.json")
@@ -60,17 +60,22 @@ class RunFolder:
     @contextmanager
     def lock(self):
         """Hold the folder for this process; the kernel frees it when the process ends. Raises UserError if it is held."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "lock").open("a+") as file:
-            for patience in (0.05, 0.05, 0):  # a moment, since is_held of another process takes the lock for one
+        path = self.path / "lock"
+        with ExitStack() as stack:
+            for patience in (0.05, 0.05, 0.05, 0):
+                self.path.mkdir(parents=True, exist_ok=True)
+                file = stack.enter_context(path.open("a+"))
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    time.sleep(patience)
+                except BlockingIOError:  # perhaps for a moment alone: is_held of another process takes the lock, too
+                    file.seek(0)
+                    holder = file.read().strip() or "unknown"
+                else:
+                    if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                        break
+                    holder = "one that moved it aside"  # after this one had opened the lock: what is held is no longer the run's
+                time.sleep(patience)
             else:
-                file.seek(0)
-                holder = file.read().strip() or "unknown"
                 raise Busy(f"{self.path} is being trained by another process ({holder}); wait for it")
             file.truncate(0)
             file.write(f"pid {os.getpid()} on {os.uname().nodename}")

@@ -12,7 +12,7 @@ from data.split import Split
 from errors import Interrupted
 from randomness import generator
 from training.losses import Loss, lp_penalty
-from training.metrics import evaluate, is_checkpoint, is_due, norms
+from training.metrics import MEASURES, Pass, Seen, is_checkpoint, is_due
 from training.optimizer import AdamW
 from training.recording import Recorder
 from training.signals import catch_signals, exit_status
@@ -37,12 +37,13 @@ class Schedule:
 
 @torch.no_grad()
 def measure(model: nn.Module, train: tuple, test: tuple, loss: Loss, flat: Tensor) -> Tensor:
-    """One row of metrics.csv without its epoch, ``-> (..., 8)``."""
-    sides = []
+    """One row of metrics.csv without its epoch, ``-> (..., measures)`` float64."""
+    passes = []
     for x, y in (train, test):
         logits = model(x)
-        sides.append(evaluate(logits, y, loss(logits, y)))
-    return torch.cat([torch.stack(sides, -1).flatten(-2), norms(flat)], -1)
+        passes.append(Pass(logits, y, loss(logits, y)))
+    seen = Seen(*passes, flat)
+    return torch.stack([value(seen).double() for value in MEASURES.values()], -1)
 
 
 def train(
@@ -64,7 +65,6 @@ def train(
     """
     train_set = model.encode(split.train_x), split.train_y
     test_set = model.encode(split.test_x), split.test_y
-    is_full_batch = schedule.batch_size is None or schedule.batch_size >= split.train_y.shape[-1]
 
     def step(x: Tensor, y: Tensor) -> None:
         objective = loss(model(x), y)
@@ -74,13 +74,13 @@ def train(
         optimizer.step()
 
     full_step = functools.partial(step, *train_set)
-    if is_full_batch and optimizer.flat.is_cuda:
+    if optimizer.capturable:
         full_step = capture(full_step, optimizer)
     with catch_signals() as signals:
         for epoch in range(start, schedule.num_epochs + 1):
             last = epoch == schedule.num_epochs
             if last or is_due(epoch) or is_checkpoint(epoch, schedule.save_every):
-                rows = measure(model, train_set, test_set, loss, optimizer.flat).reshape(-1, 8).tolist()
+                rows = measure(model, train_set, test_set, loss, optimizer.flat).reshape(len(recorders), -1).tolist()
                 for member, (recorder, row) in enumerate(zip(recorders, rows, strict=True)):
                     try:
                         recorder.observe(epoch, row, lambda m=member: member_state(model, optimizer, m), schedule)
@@ -100,11 +100,11 @@ def train(
                 )
             if 2 * sum(recorder.is_running for recorder in recorders) <= len(recorders):
                 break
-            if is_full_batch:
+            if schedule.batch_size:
+                for x, y in batches(split, schedule, epoch):
+                    step(model.encode(x), y)
+            else:
                 full_step()
-                continue
-            for x, y in batches(split, schedule, epoch):
-                step(model.encode(x), y)
     if signals.received:  # it came when all was done: whoever waits for it outside shall have it
         signal.raise_signal(signals.received)
     return epoch
@@ -113,19 +113,25 @@ def train(
 def capture(step: Callable[[], None], optimizer: AdamW) -> Callable[[], None]:
     """``step`` as a CUDA graph: one launch an epoch instead of some fifty, of which each costs more than its work.
 
-    The steps that warm up and record the graph are undone.
+    The steps that warm up and record the graph, and the replay that shows that it does something, are undone. The graph is recorded
+    on the weights' own device, whichever is the current one: on another it would be empty.
     """
     tensors = (optimizer.flat, *optimizer.state_dict().values())
-    before = [tensor.clone() for tensor in tensors]
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
+    before = [tensor.detach().clone() for tensor in tensors]
+    with torch.cuda.device(optimizer.flat.device):
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                step()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=side):
             step()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step()
+        recorded = [tensor.detach().clone() for tensor in tensors]
+        graph.replay()
+    if all(torch.equal(tensor, value) for tensor, value in zip(tensors, recorded, strict=True)):
+        raise RuntimeError("the CUDA graph of a step is empty: a replay changes nothing")
     for tensor, value in zip(tensors, before, strict=True):
         tensor.detach().copy_(value)
 
@@ -137,7 +143,9 @@ def capture(step: Callable[[], None], optimizer: AdamW) -> Callable[[], None]:
 
 
 def batches(split: Split, schedule: Schedule, epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
-    """An epoch's batches of one network's training set, in the order that the seed gives."""
+    """An epoch's batches of one network's training set, in the order that the seed gives; one that holds all keeps its order."""
+    if schedule.batch_size >= len(split.train_y):
+        return [(split.train_x, split.train_y)]
     order = torch.randperm(len(split.train_y), generator=generator(schedule.seed, f"batches of epoch {epoch}"))
     parts = order.to(split.train_y.device).split(schedule.batch_size)
     return ((split.train_x[part], split.train_y[part]) for part in parts)

@@ -3,16 +3,33 @@
 import csv
 import math
 import statistics
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from errors import UserError
+from training.checkpoints import load_json
 
-COLUMNS = ("epoch", "train_loss", "test_loss", "train_acc", "test_acc", "train_prob", "test_prob", "l1norm", "l2norm")
 EARLY_CHECKPOINTS = (0, 100, 200, 500, 1000)
+
+
+class Pass(NamedTuple):
+    """What a pass over a set gave: logits (..., n, c), labels y (..., n) or (n) int64, loss (...)."""
+
+    logits: Tensor
+    y: Tensor
+    loss: Tensor
+
+
+class Seen(NamedTuple):
+    """What can be measured at an epoch: both sets, and all weights as one vector, flat (..., N)."""
+
+    train: Pass
+    test: Pass
+    flat: Tensor
 
 
 def is_due(epoch: int) -> bool:
@@ -28,34 +45,82 @@ def is_checkpoint(epoch: int, save_every: int) -> bool:
     return epoch in EARLY_CHECKPOINTS or epoch % save_every == 0
 
 
-def evaluate(logits: Tensor, y: Tensor, loss: Tensor) -> Tensor:
-    """Loss, accuracy and mean softmax probability of the right class, ``(..., n, c), (..., n), (...) -> (..., 3)``."""
-    y = y.expand(logits.shape[:-1])
-    accuracy = (logits.argmax(-1) == y).double().mean(-1)
-    right = logits.double().softmax(-1).gather(-1, y.unsqueeze(-1)).squeeze(-1)
-    return torch.stack([loss.double(), accuracy, right.mean(-1)], -1)
+def accuracy(seen: Pass) -> Tensor:
+    """Share of the examples whose largest logit is the right one, ``-> (...)``."""
+    return (seen.logits.argmax(-1) == seen.y).double().mean(-1)
 
 
-def norms(flat: Tensor) -> Tensor:
-    """L1 and L2 norm of all weights as one vector, ``(..., N) -> (..., 2)``, summed in float64."""
-    flat = flat.double()
-    return torch.stack([flat.abs().sum(-1), flat.square().sum(-1).sqrt()], -1)
+def right_probability(seen: Pass) -> Tensor:
+    """Mean softmax probability of the right class, ``-> (...)``."""
+    y = seen.y.expand(seen.logits.shape[:-1])
+    return seen.logits.double().softmax(-1).gather(-1, y.unsqueeze(-1)).squeeze(-1).mean(-1)
+
+
+# The columns of metrics.csv besides epoch, each a value per network, (...). Norms are summed in float64.
+MEASURES: dict[str, Callable[[Seen], Tensor]] = {
+    "train_loss": lambda seen: seen.train.loss,
+    "test_loss": lambda seen: seen.test.loss,
+    "train_acc": lambda seen: accuracy(seen.train),
+    "test_acc": lambda seen: accuracy(seen.test),
+    "train_prob": lambda seen: right_probability(seen.train),
+    "test_prob": lambda seen: right_probability(seen.test),
+    "l1norm": lambda seen: seen.flat.double().abs().sum(-1),
+    "l2norm": lambda seen: seen.flat.double().square().sum(-1).sqrt(),
+}
+# Runs from before the columns were stored by name have these.
+FIRST_COLUMNS = (
+    "epoch",
+    "train_loss",
+    "test_loss",
+    "train_acc",
+    "test_acc",
+    "train_prob",
+    "test_prob",
+    "l1norm",
+    "l2norm",
+)
+
+
+def columns() -> tuple[str, ...]:
+    """The columns of metrics.csv."""
+    return ("epoch", *MEASURES)
+
+
+def outcome(epoch: int, test_loss: float, num_epochs: int, stopping_thresh: float | None) -> str | None:
+    """How a run ends at this recorded epoch, "completed" or "stopped"; None while it goes on."""
+    if epoch == num_epochs:
+        return "completed"
+    if stopping_thresh:
+        return "stopped" if test_loss < stopping_thresh else None
+    return None
 
 
 def read_metrics(folder: Path) -> dict[str, np.ndarray]:
-    """The columns of a run's metrics.csv, ``{name: (records,) float64}``. Raises UserError where it is damaged."""
-    path = Path(folder) / "metrics.csv"
+    """The columns of a run's metrics.csv by name, ``{name: (records,) float64}``; nan where an older run lacks a value.
+
+    Raises UserError where the file is damaged, or does not end where a finished run's summary.json says that it ended.
+    """
+    folder = Path(folder)
+    path = folder / "metrics.csv"
     try:
         with path.open(newline="") as file:
             header, *rows = list(csv.reader(file))
-        if tuple(header) != COLUMNS:
+        if missing := set(FIRST_COLUMNS) - set(header):
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        table = np.array([[float(cell or "nan") for cell in row] for row in rows], dtype=np.float64)
+        metrics = dict(zip(header, table.reshape(-1, len(header)).T, strict=True))
+        if np.isnan(metrics["epoch"]).any():
             raise ValueError
-        table = np.array([[float(cell) for cell in row] for row in rows], dtype=np.float64).reshape(-1, len(COLUMNS))
     except FileNotFoundError:
         raise UserError(f"{path} is not there: is {folder} the folder of a run?") from None
     except (ValueError, csv.Error):
         raise UserError(f"{path} is damaged; train the run again with --rerun") from None
-    return dict(zip(COLUMNS, table.T, strict=True))
+    if (folder / "summary.json").exists():
+        wanted, found = load_json(folder / "summary.json", {"epochs": int})["epochs"], metrics["epoch"][-1:]
+        if wanted != (int(found[0]) if len(found) else 0):
+            lost = f"its last row is not that of epoch {wanted:,}, where the run ended"
+            raise UserError(f"{path} is damaged: {lost}; train the run again with --rerun")
+    return metrics
 
 
 def first_epoch(metrics: dict[str, np.ndarray], column: str, threshold: float) -> int | None:

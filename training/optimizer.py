@@ -13,7 +13,8 @@ class AdamW:
     """AdamW (Loshchilov and Hutter, arXiv 1711.05101) with the weights of ``model`` moved into one flat vector.
 
     ``lr`` and ``weight_decay`` are numbers for one run, whose step is torch's fused AdamW, or float64 tensors ``(R,)`` for a
-    population whose weights have one leading axis R; then the same update is done by broadcasting.
+    population whose weights have one leading axis R; then the same update is done by broadcasting. ``capturable``: the steps
+    are to be recorded in a CUDA graph.
 
     ``mask``: ``{name: bool tensor}`` shaped as the weights; pruned weights are 0 after construction and after every step. As
     AdamW works element by element, the kept weights are the same bit for bit as with the mask in the forward pass.
@@ -21,10 +22,18 @@ class AdamW:
     Attributes: ``flat (..., N)`` the weights (the model's parameters are views of it), ``exp_avg``, ``exp_avg_sq (..., N)``.
     """
 
-    def __init__(self, model: nn.Module, lr, weight_decay, betas: tuple[float, float], mask: dict[str, Tensor] | None):
+    def __init__(
+        self,
+        model: nn.Module,
+        lr,
+        weight_decay,
+        betas: tuple[float, float],
+        mask: dict[str, Tensor] | None,
+        capturable: bool = False,
+    ):
         self.parameters = dict(model.named_parameters())
         self.lr, self.weight_decay, self.betas, self.eps = lr, weight_decay, betas, 1e-8
-        self.is_population = isinstance(lr, Tensor)
+        self.is_population, self.capturable = isinstance(lr, Tensor), capturable
         self.flat = self._flatten({name: weight.data for name, weight in self.parameters.items()})
         for name, view in self.views(self.flat).items():
             self.parameters[name].data = view
@@ -42,12 +51,11 @@ class AdamW:
         else:
             leaf = nn.Parameter(self.flat)
             leaf.grad = self.grad
-            on_gpu = self.flat.is_cuda
             self.fused = torch.optim.AdamW(
-                [leaf], lr=lr, betas=betas, eps=self.eps, weight_decay=weight_decay, fused=True, capturable=on_gpu
+                [leaf], lr=lr, betas=betas, eps=self.eps, weight_decay=weight_decay, fused=True, capturable=capturable
             )
             state = self.fused.state[leaf]  # as the first step would make it, so that it can be saved before
-            state["step"] = torch.zeros((), device=self.flat.device if on_gpu else "cpu")
+            state["step"] = torch.zeros((), device=self.flat.device)
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
             self.step_count, self.exp_avg, self.exp_avg_sq = state["step"], state["exp_avg"], state["exp_avg_sq"]
 
@@ -74,23 +82,11 @@ class AdamW:
             self.grad_views[name].copy_(weight.grad)
             weight.grad = None
         if self.is_population:
-            self._step_population()
+            update_population(self)
         else:
             self.fused.step()
         if self.mask is not None:
             self.flat.mul_(self.mask)
-
-    def _step_population(self) -> None:
-        beta1, beta2 = self.betas
-        self.step_count.add_(1)
-        # m^ / (sqrt(v^) + eps) with both bias corrections moved into the step size and eps.
-        root = (1 - beta2**self.step_count).sqrt()
-        step_size = (self.lr * root / (1 - beta1**self.step_count)).to(self.flat.dtype).unsqueeze(-1)
-        decay = (1 - self.lr * self.weight_decay).to(self.flat.dtype).unsqueeze(-1)
-        self.exp_avg.lerp_(self.grad, 1 - beta1)
-        self.exp_avg_sq.mul_(beta2).addcmul_(self.grad, self.grad, value=1 - beta2)
-        torch.sqrt(self.exp_avg_sq, out=self.buffer).add_(self.eps * root).div_(step_size)
-        self.flat.mul_(decay).addcdiv_(self.exp_avg, self.buffer, value=-1)
 
     def state_dict(self) -> dict[str, Tensor]:
         """``exp_avg``, ``exp_avg_sq (..., N)`` and ``step``; the weights are the model's."""
@@ -110,3 +106,17 @@ class AdamW:
             weight.copy_(weights[name])
         if self.mask is not None:
             self.flat.mul_(self.mask)
+
+
+def update_population(adamw: AdamW) -> None:
+    """The update of every network of a population, each with its own learning rate and weight decay."""
+    beta1, beta2 = adamw.betas
+    adamw.step_count.add_(1)
+    # m^ / (sqrt(v^) + eps) with both bias corrections moved into the step size and eps.
+    root = (1 - beta2**adamw.step_count).sqrt()
+    step_size = (adamw.lr * root / (1 - beta1**adamw.step_count)).to(adamw.flat.dtype).unsqueeze(-1)
+    decay = (1 - adamw.lr * adamw.weight_decay).to(adamw.flat.dtype).unsqueeze(-1)
+    adamw.exp_avg.lerp_(adamw.grad, 1 - beta1)
+    adamw.exp_avg_sq.mul_(beta2).addcmul_(adamw.grad, adamw.grad, value=1 - beta2)
+    torch.sqrt(adamw.exp_avg_sq, out=adamw.buffer).add_(adamw.eps * root).div_(step_size)
+    adamw.flat.mul_(decay).addcdiv_(adamw.exp_avg, adamw.buffer, value=-1)

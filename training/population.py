@@ -33,6 +33,16 @@ def stack_splits(splits: Sequence[Split]) -> Split:
     )
 
 
+def stack_masks(masks: Sequence[dict[str, Tensor] | None], model: nn.Module) -> dict[str, Tensor] | None:
+    """``{name: (R, out, in) bool}`` for a stacked model; a member without a mask keeps all. None where none has a mask."""
+    if not any(masks):
+        return None
+    everything = {
+        name: torch.ones_like(weight[0], dtype=torch.bool, device="cpu") for name, weight in model.named_parameters()
+    }
+    return {name: torch.stack([(mask or everything)[name] for mask in masks]) for name in everything}
+
+
 def bytes_of_member(model: nn.Module, split: Split, loss: Loss) -> int:
     """About how much memory one network takes while it trains: what its backward pass saves, counted, and its tensors.
 

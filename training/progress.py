@@ -5,6 +5,8 @@ import time
 
 from tqdm import tqdm
 
+from training.metrics import MEASURES
+
 SECONDS_BETWEEN_LINES = 15.0
 
 
@@ -22,7 +24,8 @@ class Progress:
             )
 
     def __call__(self, epoch: int, rows: list[list[float]]) -> None:
-        train_acc, test_acc = (sum(row[column] for row in rows) / len(rows) for column in (2, 3))
+        places = [list(MEASURES).index(name) for name in ("train_acc", "test_acc")]
+        train_acc, test_acc = (sum(row[place] for row in rows) / len(rows) for place in places)
         state = f"train_acc {train_acc:.3f} test_acc {test_acc:.3f}"
         if self.bar is not None:
             self.bar.set_postfix_str(state, refresh=False)

@@ -5,36 +5,42 @@ import io
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
-from training.checkpoints import load_tensors, save_json, save_tensors, save_text
-from training.metrics import COLUMNS, first_epoch, is_checkpoint, read_metrics
+from errors import UserError
+from training.checkpoints import cannot_write, load_tensors, save_json, save_tensors, save_text
+from training.generalization import generalization
+from training.metrics import FIRST_COLUMNS, columns, first_epoch, is_checkpoint, outcome, read_metrics
 
 
 class Recorder:
     """Writes what happens in one run into its folder (design: config.json is there already, summary.json comes last).
 
-    ``thresholds``: train accuracy for t_mem, test accuracy for t_gen. ``facts``: what the summary shall hold besides (counts
-    of weights). ``make_logger(rows)`` gives a wandb logger that knows the rows recorded before; it is called when the run
-    starts, or at its end where ``log_live`` is False.
+    ``identity``: the run's, which its state.pth holds, so that another run's is not taken. ``thresholds``: train accuracy for
+    t_mem, test accuracy for t_gen. ``facts``: what the summary shall hold besides (counts of weights). ``make_logger(rows)``
+    gives a wandb logger that knows the rows recorded before; it is called when the run starts, or at its end where
+    ``log_live`` is False.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
+        identity: dict,
         thresholds: tuple[float, float],
         facts: dict,
         make_logger: Callable,
         draw: Callable[[Path], Path | None],
         log_live: bool = True,
     ):
-        self.folder, self.thresholds, self.facts = Path(folder), thresholds, facts
+        self.folder, self.identity, self.thresholds, self.facts = Path(folder), identity, thresholds, facts
         self.make_logger, self.draw = make_logger, draw
-        self.rows: list[list[float]] = []
-        self.status = "running"
+        self.columns = columns()
+        self.rows: list[list[float]] = []  # nan where an older part of the run lacks a measure
+        self.status, self.num_epochs = "running", 0
         self.is_finished = False
         self.seconds_before, self.since = 0.0, time.perf_counter()
         self.last_saved: int | None = None
@@ -45,23 +51,31 @@ class Recorder:
         self.error: Exception | None = None
 
     def resume(self) -> dict | None:
-        """The saved state of an interrupted run, its rows taken over; None for a run that starts from its init."""
+        """The saved state of an interrupted run, its rows taken over; None for a run that starts from its init.
+
+        Raises UserError for the state of another run.
+        """
         path = self.folder / "state.pth"
         if not path.exists():
             return None
         state = load_tensors(path, ("model", "optimizer", "epoch", "rows", "seconds"))
-        self.rows = torch.as_tensor(state["rows"]).reshape(-1, len(COLUMNS)).tolist()
+        if state.get("identity", self.identity) != self.identity:  # older states have none
+            raise UserError(f"{path} is another run's; delete it, or train the run again with --rerun")
+        saved = list(state.get("columns", FIRST_COLUMNS))
+        rows = torch.as_tensor(state["rows"]).reshape(-1, len(saved)).tolist()
+        by_name = (dict(zip(saved, row, strict=True)) for row in rows)
+        self.rows = [[row.get(name, math.nan) for name in self.columns] for row in by_name]
         self.seconds_before = state["seconds"]
         self.last_saved = state["epoch"]
         return state
 
     def start(self) -> None:
         """Open metrics.csv, rewritten from the rows that are known, and the logger."""
-        self.since = time.perf_counter()
         save_text(self._csv(), self.folder / "metrics.csv")
         self.file = (self.folder / "metrics.csv").open("a", newline="", buffering=1)
         if self.log_live:
             self.logger = self.make_logger([self._row(row) for row in self.rows])
+        self.since = time.perf_counter()  # a logger may have waited for its server
 
     @property
     def is_running(self) -> bool:
@@ -80,19 +94,21 @@ class Recorder:
         """Record epoch ``epoch``; save if it is a checkpoint or the end; decide whether the run goes on."""
         if not self.is_running:
             return
+        self.num_epochs = schedule.num_epochs
         is_new = not self.rows or self.rows[-1][0] < epoch
         if is_new and not all(map(math.isfinite, values)):
             self._diverge(epoch, "a loss or a norm")
             return
         if is_new:
             self.rows.append([float(epoch), *values])
-            self.file.write(",".join(map(_cell, self.rows[-1])) + "\n")
+            try:
+                self.file.write(",".join(map(_cell, self.rows[-1])) + "\n")
+            except OSError as error:
+                raise cannot_write(self.folder / "metrics.csv", error) from error
             if self.logger is not None:
                 self.logger.log(self._row(self.rows[-1]))
-        if epoch == schedule.num_epochs:
-            self.status = "completed"
-        elif schedule.stopping_thresh is not None and values[1] < schedule.stopping_thresh:
-            self.status = "stopped"
+        test_loss = values[self.columns.index("test_loss") - 1]
+        self.status = outcome(epoch, test_loss, schedule.num_epochs, schedule.stopping_thresh) or "running"
         if is_checkpoint(epoch, schedule.save_every) or not self.is_running:
             state = get_state()
             if not all(bool(weight.isfinite().all()) for weight in state["model"].values()):
@@ -111,8 +127,9 @@ class Recorder:
         """What resuming needs, as of ``epoch``."""
         if epoch == self.last_saved and self.is_running:
             return
-        rows = torch.tensor(self.rows, dtype=torch.float64).reshape(-1, len(COLUMNS))
-        save_tensors({**state, "epoch": epoch, "rows": rows, "seconds": self.seconds}, self.folder / "state.pth")
+        rows = torch.tensor(self.rows, dtype=torch.float64).reshape(-1, len(self.columns))
+        records = {"rows": rows, "columns": list(self.columns), "identity": self.identity, "seconds": self.seconds}
+        save_tensors({**state, "epoch": epoch, **records}, self.folder / "state.pth")
         self.last_saved = epoch
 
     def _diverge(self, epoch: int, what: str) -> None:
@@ -144,16 +161,19 @@ class Recorder:
     def close(self) -> None:
         """Close the file and the logger of a run that ends before its time; nothing after ``finish``."""
         if self.file is not None:
-            self.file.close()
+            with suppress(OSError):  # what a full disk did not take, and was said before
+                self.file.close()
         if self.logger is not None and not self.is_finished:
             self.logger.finish({"status": "interrupted"})
 
     def _results(self) -> dict:
         results = {"status": self.status, "note": self.note, "epochs": int(self.rows[-1][0]) if self.rows else 0}
         metrics = read_metrics(self.folder)
-        for name, column, threshold in zip(("t_mem", "t_gen"), ("train_acc", "test_acc"), self.thresholds, strict=True):
-            results[name] = first_epoch(metrics, column, threshold)
-            results[f"{name}_threshold"] = threshold
+        mem_threshold, gen_threshold = self.thresholds
+        results |= {"t_mem": first_epoch(metrics, "train_acc", mem_threshold), "t_mem_threshold": mem_threshold}
+        diverged_of = self.num_epochs if self.status == "diverged" else None
+        found = generalization(metrics["epoch"], metrics["test_acc"], gen_threshold, diverged_of)
+        results |= found.as_dict() | {"t_gen_threshold": gen_threshold}
         for column in ("train_acc", "test_acc", "test_loss"):
             values = metrics[column]
             results[f"final_{column}"] = float(values[-1]) if len(values) else None
@@ -162,15 +182,18 @@ class Recorder:
         return results
 
     def _row(self, row: list[float]) -> dict:
-        return {"epoch": int(row[0]), **dict(zip(COLUMNS[1:], row[1:], strict=True))}
+        values = {name: value for name, value in zip(self.columns, row, strict=True) if not math.isnan(value)}
+        return values | {"epoch": int(row[0])}
 
     def _csv(self) -> str:
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(self.columns)
         writer.writerows([_cell(value) for value in row] for row in self.rows)
         return text.getvalue()
 
 
 def _cell(value: float) -> str:
+    if math.isnan(value):
+        return ""
     return str(int(value)) if value == int(value) and abs(value) < 2**53 else repr(value)
