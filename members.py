@@ -26,7 +26,7 @@ from training.wandb_logger import WandbLogger
 SHARE_OF_MEMORY = 0.6  # of what is free; the rest is for what an allocator rounds up and the test pass
 
 
-@dataclass
+@dataclass(eq=False)
 class Member:
     """A job about to be trained: data, model, recorder, and the optimizer's state that it goes on from, if any."""
 
@@ -105,7 +105,8 @@ def make_recorder(job: Job, model: nn.Module, log_live: bool) -> Recorder:
             group=job.group,
             job_type=job.job_type,
             tags=[config.kind, config.subject, job.job_type],
-            config=job.settings["config"],
+            config=job.settings["config"]
+            | {name: job.settings[name] for name in ("git_commit", "dense_run", "mask_source") if name in job.settings},
             resumed_rows=rows,
         )
 
@@ -157,6 +158,8 @@ def members_that_fit(member: Member) -> int:
 def train_members(members: list[Member]) -> None:
     """Train members that share shapes to their end, one as a plain network, several along one leading axis."""
     config, device = members[0].job.config, choose_device(members[0].job.config)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     states = [member.optimizer_state for member in members]
     model, split, state = members[0].model, members[0].split, states[0]
     if len(members) > 1:

@@ -1,7 +1,10 @@
 """Jobs -> finished run folders: one at a time, or many as one population."""
 
+import gc
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+
+import torch
 
 from build import build_split, use_cpu
 from errors import UserError
@@ -27,6 +30,10 @@ def run_job(job: Job) -> RunFolder:
         try:
             member.recorder.start()
             train_members([member])
+        except torch.OutOfMemoryError as error:
+            raise UserError(
+                f"{folder.path}: {str(error).splitlines()[0]}; use a smaller model, or --device cpu"
+            ) from None
         finally:
             member.recorder.close()
     return folder
@@ -65,14 +72,12 @@ def run_population(jobs: Iterable[Job], report: Callable[[Job, Exception], None]
                 report(job, error)
                 continue
             groups.setdefault((*stacking_key(job), member.start), []).append(member)
-        members = [member for group in groups.values() for member in group]
         try:
             for group in groups.values():
                 use_cpu(group[0].job.config)
-                size = members_that_fit(group[0])
-                for first in range(0, len(group), size):
-                    train_together(group[first : first + size])
+                train_in_parts(group)
         finally:
+            members = [member for group in groups.values() for member in group]
             for member in members:
                 member.recorder.close()
     for member in members:
@@ -83,8 +88,39 @@ def run_population(jobs: Iterable[Job], report: Callable[[Job, Exception], None]
     return [member.job.folder for member in members]
 
 
-def train_together(members: list[Member]) -> None:
-    """Train a population; what goes wrong is noted as the error of the members it concerns."""
+def train_in_parts(group: list[Member]) -> None:
+    """Train a group, as many at once as memory takes; half as many, from where they were saved, where it does not after all."""
+    size, place = members_that_fit(group[0]), 0
+    while place < len(group):
+        part = group[place : place + size]
+        if train_together(part):
+            place += len(part)
+        elif len(part) == 1:
+            part[0].recorder.fail(UserError("the device has too little memory for this network; use --device cpu"))
+            place += 1
+        else:
+            size = len(part) // 2
+            free_memory()
+            for member in part:
+                member.recorder.close()
+            left = [member for member in part if not member.recorder.is_finished and member.recorder.error is None]
+            print(f"out of memory with {len(part)} networks at once; going on with {size}", flush=True)
+            group[place : place + len(part)] = [
+                *(member for member in part if member not in left),
+                *(prepare(member.job, member.split, log_live=False) for member in left),
+            ]
+            place += len(part) - len(left)
+
+
+def free_memory() -> None:
+    """Give back what the failed stack held, now that nothing refers to it."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def train_together(members: list[Member]) -> bool:
+    """Train a population; what goes wrong is noted as the error of the members it concerns. False where memory ran out."""
     started = []
     for member in members:
         try:
@@ -96,7 +132,10 @@ def train_together(members: list[Member]) -> None:
     try:
         if started:
             train_members(started)
+    except torch.OutOfMemoryError:
+        return False  # and the error is dropped: its traceback would keep the stack in memory
     except (UserError, OSError, RuntimeError) as error:
         for member in started:
             if not member.recorder.is_finished:
                 member.recorder.fail(member.recorder.error or error)
+    return True
