@@ -4,6 +4,7 @@ Every script runs its body through :func:`run_script`, the only place that turns
 """
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -25,6 +26,8 @@ def run_script(body: Callable[[], int | None]) -> int:
 
     Returns the exit status: 0, 2 for a mistake or a failing disk, 130 or 143 after an interruption, 141 for a closed pipe.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as the scripts set it while they import
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return body() or 0
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does

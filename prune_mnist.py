@@ -3,6 +3,11 @@
 The dense run is found by its settings, which the plain flags describe; it is not trained here.
 """
 
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the imports below run ends without a traceback
+
 import sys
 
 from errors import run_script

@@ -1,5 +1,10 @@
 """Train a dense network on 1,000 MNIST images until it groks."""
 
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the imports below run ends without a traceback
+
 import sys
 
 from errors import run_script

@@ -12,6 +12,7 @@ from pathlib import Path
 
 START_SECONDS = 15.0  # how long a server may take to answer before runs are logged offline instead
 FINISH_SECONDS = 30.0  # how long the last rows may take to arrive before they are left on disk
+MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")  # of WANDB_MODE, as wandb knows them
 RESULTS = ("completed", "stopped", "diverged")  # a run whose summary has another status counts as failed
 
 _why_offline: str | None = None  # of the whole process: a dead server is waited for once, not once for each run
@@ -57,8 +58,11 @@ class WandbLogger:
         resumed_rows: Sequence[dict] = (),
     ):
         self._folder, self._files = Path(folder), Path(folder) / "wandb"
-        if os.environ.get("WANDB_MODE") == "disabled":
+        asked = os.environ.get("WANDB_MODE") or "online"
+        if asked == "disabled":
             return  # and the second that the import takes is saved
+        if asked not in MODES:
+            raise ValueError(f"WANDB_MODE is {asked!r}, and must be one of {', '.join(MODES)}")
         import wandb
 
         about = {"project": project, "name": name, "group": group, "job_type": job_type, "tags": tags, "config": config}
