@@ -8,9 +8,10 @@ from pathlib import Path
 from configs.base import RunConfig
 from configs.sweep import Sweep
 from errors import UserError
-from experiment import dense_folder
+from experiment import dense_folder, same_code, standing
 from sweep_figures import plot_settings, plot_sweep
-from tables import Result, median_and_range, median_text, read_result, table
+from tables import UNSTABLE, Result, columns_of, median_and_range, median_text, provenance_of, read_result, table
+from training.generalization import Generalization
 
 EARLY = 0.5  # the threshold that the printed table shows beside gen_threshold
 GEN_THRESHOLDS = (EARLY, 0.8, 0.85, 0.9, 0.95, 0.99)
@@ -24,10 +25,11 @@ def t_gen_column(threshold: float) -> str:
 
 
 def row_of(sweep: Sweep, config: RunConfig, result: Result) -> dict:
-    """A run as one row: seed, what varies, when it memorizes and generalizes (empty: censored), accuracies, counts, cost.
+    """A run as one row: seed, what varies, when it memorizes and generalizes, accuracies, counts, cost, code.
 
-    ``kept of <matrix>`` is the fraction of the matrix's weights that the mask keeps. ``population`` says how many
-    trained together, which share their ``seconds``.
+    At each threshold ``t_gen`` (empty: censored), ``t_gen_first``, ``t_gen_status``, ``t_gen_known_until`` and
+    ``below_after`` (training/generalization.py). ``kept of <matrix>`` is the fraction of the matrix's weights that the mask
+    keeps. ``population`` says how many trained together, which share their ``seconds``.
     """
     summary = result.summary
     source = result.settings.get("mask_source") or {}
@@ -36,33 +38,40 @@ def row_of(sweep: Sweep, config: RunConfig, result: Result) -> dict:
     row |= {name: getattr(config, name) if has_mask or name not in MASK else None for name in sweep.varying}
     row |= {"mask_epoch": source.get("epoch"), "status": summary["status"], "last_epoch": result.last_epoch}
     mem_threshold = sweep.base.mem_threshold
-    row[f"t_mem (train acc >= {mem_threshold:.10g})"] = result.reached("train_acc", mem_threshold)
-    thresholds = sorted({*GEN_THRESHOLDS, sweep.base.gen_threshold})
-    row |= {t_gen_column(threshold): result.reached("test_acc", threshold) for threshold in thresholds}
+    row[f"t_mem (train acc >= {mem_threshold:.10g})"] = result.memorized(mem_threshold)
+    for threshold in sorted({*GEN_THRESHOLDS, sweep.base.gen_threshold}):
+        row |= columns_of(result.generalized(threshold), threshold)
     if sweep.has_tickets:
         dense = read_result(dense_folder(config).path)
-        row["dense " + t_gen_column(sweep.base.gen_threshold)] = dense.reached("test_acc", sweep.base.gen_threshold)
+        row |= columns_of(dense.generalized(sweep.base.gen_threshold), sweep.base.gen_threshold, "dense ")
     names = ("final_train_acc", "final_test_acc", "best_test_acc", "weights", "weights_kept", "seconds")
     row |= {name: summary[name] for name in names} | {"population": summary.get("population", 1)}
     norms = result.metrics["l2norm"]
     row[NORM] = round(float(norms[0]), 3) if len(norms) else None
-    row |= {name: result.settings[name] for name in ("hardware", "threads")}
+    row |= {name: result.settings.get(name) for name in ("hardware", "threads")} | provenance_of(result)
     return row | {KEPT + name: round(kept / total, 4) for name, (kept, total) in summary["kept_per_matrix"].items()}
 
 
-def ended_early(rows: list[dict]) -> str:
-    """`` (1 diverged)`` after a label whose runs did not all come to their end."""
+def found_of(row: dict, column: str) -> Generalization:
+    """What a row says of t_gen in ``column``."""
+    names = ("t_gen", "t_gen_first", "t_gen_status", "t_gen_known_until", "below_after")
+    return Generalization(*(row[column.replace("t_gen", name, 1)] for name in names))
+
+
+def marks(rows: list[dict], column: str) -> str:
+    """`` (1 diverged, 2 unstable)`` after a label of whose runs that is true."""
     counts = Counter(row["status"] for row in rows if row["status"] != "completed")
+    counts["unstable"] = sum(found_of(row, column).is_unstable for row in rows)
+    counts = +counts  # without those that are 0
     return f" ({', '.join(f'{count} {status}' for status, count in counts.items())})" if counts else ""
 
 
 def line_of(label: str, rows: list[dict], columns: list[str], matrices: list[str]) -> list[str]:
     """The runs of one setting over their seeds as a line of the printed table; the last of ``columns`` with its range."""
-    last_epochs = [row["last_epoch"] for row in rows]
-    reached = [median_and_range([row[column] for row in rows], last_epochs) for column in columns]
+    reached = [median_and_range([found_of(row, column) for row in rows]) for column in columns]
     kept = [[row[name] for row in rows if name in row] for name in matrices]
     return [
-        label + ended_early(rows),
+        label + marks(rows, columns[-1]),
         str(len(rows)),
         *(median for median, _ in reached),
         reached[-1][1],
@@ -77,11 +86,18 @@ def collect(sweep: Sweep, finished: list[tuple[RunConfig, Path]], output: Path) 
     """Write ``results.csv`` and ``t_gen.png`` into ``output`` and print the median and range over seeds.
 
     ``finished``: the sweep's configs, which say what a row stands for (its folder may have been made by another command), and
-    the folders of their runs.
+    the folders of their runs. Settings that mean one run are one row, and runs of different code are not mixed.
     """
     if not finished:
         raise UserError("no run of this sweep is finished; run it first, without --collect")
-    rows = [row_of(sweep, config, read_result(folder)) for config, folder in finished]
+    for path, count in Counter(path for _, path in finished).items():
+        if count > 1:
+            print(f"note: {count} settings mean one and the same run, {path.name}; the first of them stands for it")
+    results: dict[Path, tuple[RunConfig, Result]] = {}
+    for config, path in finished:
+        results.setdefault(path, (config, read_result(path)))
+    kept = [results[path] for path in same_code({path: standing(r.settings, c) for path, (c, r) in results.items()})]
+    rows = [row_of(sweep, config, result) for config, result in kept]
     fields = list(dict.fromkeys(name for row in rows for name in row))
     output.mkdir(parents=True, exist_ok=True)
     with (output / "results.csv").open("w", newline="") as file:
@@ -89,17 +105,15 @@ def collect(sweep: Sweep, finished: list[tuple[RunConfig, Path]], output: Path) 
         writer.writeheader()
         writer.writerows(rows)
     groups: dict[str, list[dict]] = {}
-    for (config, _), row in zip(finished, rows, strict=True):
+    for (config, _), row in zip(kept, rows, strict=True):
         groups.setdefault(sweep.label(config), []).append(row)
     columns = list(dict.fromkeys(map(t_gen_column, (EARLY, sweep.base.gen_threshold))))
     matrices = [name for name in fields if name.startswith(KEPT)]
     names = " / ".join(name.removeprefix(KEPT) for name in matrices)
     head = [sweep.heading, "seeds", *(f"median {column}" for column in columns)]
     head += ["range", "censored", "median best test acc", f"median {NORM}", f"{KEPT}{names}"]
-    print(table(head, [line_of(label, members, columns, matrices) for label, members in groups.items()]))
-    for name, count in Counter(row["run"] for row in rows).items():
-        if count > 1:
-            print(f"note: {count} settings mean one and the same run, {name}")
+    text = table(head, [line_of(label, members, columns, matrices) for label, members in groups.items()])
+    print(text + (f"\n{UNSTABLE}" if "unstable" in text else ""))
     print(f"{len(finished)} of {len(sweep.configs())} runs are finished; written: {output / 'results.csv'}")
     if sweep.varying:
         draw = plot_sweep if sweep.axes else plot_settings

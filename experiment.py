@@ -2,7 +2,9 @@
 
 import platform
 import shlex
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -28,6 +30,7 @@ from randomness import generator
 from source_hash import SCHEME, source_hash
 from training.checkpoints import list_checkpoints, load_tensors, save_tensors
 from training.folder import RunFolder, find_run
+from training.generalization import read_generalization
 from training.loop import train
 from training.metrics import MEASURES, first_epoch, outcome, read_metrics
 
@@ -57,6 +60,31 @@ def standing(settings: dict, config: RunConfig) -> str:
         is_comparable = executed.keys() >= EXECUTED and str(executed.get("code")).startswith(f"{SCHEME}:")
         found.add(("other", "current")[executed["code"] == code_of(own, executed)] if is_comparable else "unknown")
     return next(state for state in ("other", "unknown", "current") if state in found)
+
+
+def standing_counts(standings: Iterable[str]) -> str | None:
+    """How many runs were trained by which code, in a sentence; None where the code of now has trained all."""
+    counts = Counter(standings)
+    if set(counts) <= {"current"}:
+        return None
+    said = {
+        "current": "{} by the code of now",
+        "other": "{} by other code",
+        "unknown": "{} by code that cannot be compared, as it was hashed in another way",
+    }
+    parts = [text.format(f"{counts[name]:,}") for name, text in said.items() if counts[name]]
+    return f"of {counts.total():,} finished runs, trained were {', '.join(parts)}"
+
+
+def same_code(standings: dict[Path, str]) -> list[Path]:
+    """The runs that may stand in one table: not those of other code, unless there is nothing else. Says what is left out."""
+    if said := standing_counts(standings.values()):
+        print(said)
+    kept = [path for path, state in standings.items() if state != "other"]
+    if kept and len(kept) < len(standings):
+        names = ", ".join(path.name for path, state in standings.items() if state == "other")
+        print(f"left out, since other code trained them (--rerun trains again): {names}")
+    return kept or list(standings)
 
 
 def has_mask(config: RunConfig) -> bool:
@@ -93,8 +121,14 @@ def dense_folder(config: RunConfig) -> RunFolder:
 
 
 def flags_of(config: RunConfig, root: str) -> str:
-    """The flags that describe a dense run to a script whose config is the class's default, as a shell reads them."""
-    changed = config.differences() | ({"root": root} if root != "runs" else {})
+    """The flags that describe a dense run to a script whose config is the class's default, as a shell reads them.
+
+    With those that say where and how it is computed, so that the command works as this one does.
+    """
+    usual = {field.name: field.default for field in fields(config)}
+    places = {name: getattr(config, name) for name in ("data_root", "threads", "device") if name in usual}
+    changed = config.differences() | {name: value for name, value in places.items() if value != usual[name]}
+    changed |= {"root": root} if root != "runs" else {}
     values = {name: value if isinstance(value, tuple) else (value,) for name, value in changed.items()}
     return "".join(f" --{name} {shlex.join(map(str, texts))}" for name, texts in values.items())
 
@@ -117,6 +151,11 @@ def require_dense(config: TicketFields) -> RunFolder:
     return folder
 
 
+def stage_epoch(config: TicketFields) -> int | str:
+    """The epoch that a named stage stands for, or "auto"."""
+    return 0 if config.prune_at == "init" else getattr(config, f"{config.prune_at}_epoch")
+
+
 def resolve_prune_at(config: TicketFields, dense: RunFolder) -> tuple[int, Path]:
     """The checkpoint at which the mask is taken, its epoch and path. Raises UserError where there is none."""
     checkpoints = list_checkpoints(dense.path)
@@ -126,14 +165,15 @@ def resolve_prune_at(config: TicketFields, dense: RunFolder) -> tuple[int, Path]
         if epoch not in checkpoints:
             raise UserError(f"epoch {epoch} was not saved in {dense.path}; saved are {saved}")
         return epoch, checkpoints[epoch]
-    wanted = 0 if config.prune_at == "init" else getattr(config, f"{config.prune_at}_epoch")
+    wanted = stage_epoch(config)
     if wanted == "auto":
-        is_memorization = config.prune_at == "memorization"
-        column = "train_acc" if is_memorization else "test_acc"
-        threshold = config.mem_threshold if is_memorization else config.gen_threshold
-        reached = first_epoch(read_metrics(dense.path), column, threshold)
+        if config.prune_at == "memorization":
+            reached = first_epoch(read_metrics(dense.path), "train_acc", config.mem_threshold)
+            reason = f"train acc never gets to {config.mem_threshold:g} in {dense.path}"
+        else:
+            found = read_generalization(dense.path, config.gen_threshold)
+            reached, reason = found.t_gen, f"t_gen (test acc >= {config.gen_threshold:g}) of {dense.path} is {found}"
         chosen = [epoch for epoch in checkpoints if reached is not None and epoch >= reached][:1]
-        reason = f"{column} never gets to {threshold:g} in {dense.path}"
     else:
         chosen = [epoch for epoch in checkpoints if epoch <= wanted][-1:]
         reason = f"{dense.path} has no checkpoint at or before epoch {wanted}; saved are {saved}"
@@ -179,6 +219,13 @@ def ticket_folder(config: TicketFields) -> RunFolder:
     return find_run(config.root, config.ticket_name(epoch), config.ticket_identity(epoch))
 
 
+def accuracies_at(folder: Path, epoch: int) -> dict[str, float | None]:
+    """Train and test accuracy of a run at a saved epoch; None where its metrics.csv has no such row."""
+    metrics = read_metrics(folder)
+    rows = (metrics["epoch"] == epoch).nonzero()[0]
+    return {name: float(metrics[name][rows[0]]) if len(rows) else None for name in ("train_acc", "test_acc")}
+
+
 def take_mask(config: TicketFields, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """The mask that the config's pruner takes from the dense run's ``weights``, ``{name: bool}``, True = kept."""
     scores = score(config.pruner, weights, generator(config.seed, "mask"))
@@ -199,6 +246,7 @@ def ticket_job(config: TicketFields, population: bool = False) -> Job:
     source = {"dense_run": dense.path.name, "checkpoint": path.name, "prune_at": config.prune_at, "epoch": epoch}
     mask = None
     if config.use_mask:
+        source |= accuracies_at(dense.path, epoch)
         mask = take_mask(config, load_weights(path, build_model(config.dense(), build_split(config))))
         source |= {"pruner": config.pruner, "scope": config.scope}
     settings = settings_of(
@@ -212,11 +260,38 @@ def ticket_job(config: TicketFields, population: bool = False) -> Job:
     return Job(retrained, config, folder, settings, "ticket", dense.path.name, dense.path / "init.pth", mask)
 
 
-def move_aside(job: Job) -> None:
-    """Put an earlier run of the job away, for ``--rerun``."""
+def move_aside(job: Job, still: Callable[[], bool] = lambda: True) -> None:
+    """Put an earlier run of the job away, for ``--rerun``, if ``still()`` holds once nobody else has the folder."""
     if job.folder.path.exists():
         with job.folder.lock():
-            print(f"moved the earlier run to {job.folder.move_aside()}")
+            if still():
+                print(f"moved the earlier run to {job.folder.move_aside()}")
+
+
+def stage_notes(config: TicketFields, source: dict) -> list[str]:
+    """What is to be said where the mask's epoch, or the network there, is not what the name of the stage promises."""
+    stage, notes = config.prune_at, []
+    if stage not in ("memorization", "generalization"):
+        return notes
+    asked = stage_epoch(config)
+    if asked not in ("auto", source["epoch"]):
+        notes.append(
+            f"{stage} means epoch {asked:,}; the last checkpoint before it is that of epoch {source['epoch']:,}"
+        )
+    train_acc, test_acc = source["train_acc"], source["test_acc"]
+    if train_acc is None:
+        return notes
+    missing = None
+    if stage == "memorization" and train_acc < config.mem_threshold:
+        missing = f"has not memorized yet (train acc {train_acc:.3f})"
+    elif stage == "memorization" and test_acc >= config.gen_threshold:
+        missing = f"has generalized already (test acc {test_acc:.3f})"
+    elif stage == "generalization" and test_acc < config.gen_threshold:
+        missing = f"has not generalized (test acc {test_acc:.3f})"
+    if missing:
+        mend = f"--{stage}_epoch auto takes the first checkpoint at or after {'t_mem' if stage == 'memorization' else 't_gen'}"
+        notes.append(f"warning: at epoch {source['epoch']:,} the network {missing}: not what {stage} means; {mend}")
+    return notes
 
 
 def what_is_lost(name: str) -> str:
@@ -233,10 +308,17 @@ def save_mask(job: Job) -> None:
     source = job.settings["mask_source"]
     counts = count_kept(job.mask)
     kept, total = (sum(column) for column in zip(*counts.values(), strict=True))
+    accuracies = "".join(
+        f", {name.replace('_', ' ')} {source[name]:.3f}"
+        for name in ("train_acc", "test_acc")
+        if source[name] is not None
+    )
     print(
-        f"mask from {source['dense_run']}/{source['checkpoint']} (epoch {source['epoch']:,}): "
+        f"mask from {source['dense_run']}/{source['checkpoint']} (epoch {source['epoch']:,}{accuracies}): "
         f"{kept:,} of {total:,} weights kept, {total - kept:,} removed"
     )
+    for line in stage_notes(job.asked, source):
+        print(line)
     for name in emptied(job.mask):
         print(f"warning: nothing is left of {name}, {what_is_lost(name)}")
     if job.folder.is_finished:

@@ -14,7 +14,8 @@ import numpy as np
 from analysis.fourier import effective_input, effective_output, frequency_entropy
 from errors import UserError
 from training.checkpoints import list_checkpoints, load_checkpoint
-from training.metrics import first_epoch, read_metrics
+from training.generalization import read_generalization
+from training.metrics import read_metrics
 
 STYLE = {
     "font.size": 9,
@@ -114,19 +115,18 @@ def plot_curves(folder: Path, path: Path) -> None:
 def plot_comparison(folders: Mapping[str, Path], path: Path, t_gen_threshold: float = 0.95) -> None:
     """Train and test accuracy of several runs, ``{label: folder}``, in one picture, to ``path``.
 
-    A thin line marks each run's t_gen, the first recorded epoch with test accuracy at ``t_gen_threshold`` or above.
+    A thin line marks each run's t_gen (training/generalization.py) at ``t_gen_threshold``, where it has one.
     """
     with _stacked_axes(path, (3.6,)) as (axes,):
         for (label, folder), color in zip(folders.items(), cycle(COLORS)):
             metrics = _read_records(folder)
-            t_gen = first_epoch(metrics, "test_acc", t_gen_threshold)
-            reached = f"{t_gen:,}" if t_gen is not None else f"> {int(metrics['epoch'][-1]):,}"
+            found = read_generalization(folder, t_gen_threshold)
             axes.plot(metrics["epoch"], metrics["train_acc"], "--", color=color, alpha=0.6, label=f"{label}, train")
-            axes.plot(metrics["epoch"], metrics["test_acc"], color=color, label=f"{label}, test: t_gen {reached}")
-            if t_gen is not None:
-                axes.axvline(t_gen, color=color, linewidth=0.7)
+            axes.plot(metrics["epoch"], metrics["test_acc"], color=color, label=f"{label}, test: t_gen {found}")
+            if found.t_gen is not None:
+                axes.axvline(found.t_gen, color=color, linewidth=0.7)
         axes.axhline(t_gen_threshold, color="0.6", linewidth=0.7, linestyle=":")
-        axes.set_title(f"Thin lines: t_gen, the first recorded epoch with test accuracy at least {t_gen_threshold:g}")
+        axes.set_title(f"Thin lines: t_gen, from which test accuracy stays at {t_gen_threshold:g} or above", pad=8)
         _accuracy_axis(axes, "accuracy")
         axes.figure.legend(loc="outside lower center", ncols=2)
 

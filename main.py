@@ -3,6 +3,11 @@
 Stages are idempotent: what is finished is reused, so a loop over pruning rates trains the dense network once.
 """
 
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the imports below run ends without a traceback
+
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +15,11 @@ from typing import Literal
 
 from configs.load import ScriptFlags, parse
 from errors import run_script
-from experiment import dense_job, flags_of, move_aside, require_dense, save_mask, ticket_job
-from figures import plot_comparison
+from experiment import dense_job, flags_of, move_aside
+from prune import make_mask, retrain
 from runner import run_job
-from tables import matrices_table, read_result, results_table, speedup_text
+from tables import print_results, read_result
+from training.checkpoints import list_checkpoints
 
 DATASETS = {"modular_addition": "configs/config_pruning.py", "mnist": "configs/config_pruning_mnist.py"}
 
@@ -28,29 +34,19 @@ class Flags(ScriptFlags):
     """train_full: the dense run. prune: the mask. retrain: the ticket. all: these, then the comparison."""
 
 
-def compare(config, dense_path: Path, ticket_path: Path) -> None:
-    """Print the tables and draw the picture of a dense run and its ticket."""
-    dense, ticket = read_result(dense_path), read_result(ticket_path)
-    picture = ticket_path / "comparison.png"
-    label = "ticket" if config.use_mask else "dense init, no mask"
-    plot_comparison({"dense": dense_path, label: ticket_path}, picture, config.gen_threshold)
-    print()
-    print(results_table({"dense": dense, label: ticket}, config.mem_threshold, config.gen_threshold))
-    print()
-    print(matrices_table(ticket.summary["kept_per_matrix"]))
-    print()
-    print(speedup_text(dense, ticket, config.gen_threshold))
-    print(f"""
-run folders   {dense_path} (dense)
-              {ticket_path} (ticket)
-picture       {picture}
-wandb         {dense_path / "wandb"}, {ticket_path / "wandb"}
-
+def say_next(config, dense: Path, ticket: Path) -> None:
+    """Print commands to go on with."""
+    print(f"wandb         {dense / 'wandb'}, {ticket / 'wandb'}")
+    if list_checkpoints(ticket):
+        print(f"""
 Next: watch the neurons
-    python visualize.py --grok_weight_path {dense_path / "final.pth"} --weight_folder {dense_path} \\
-        --ticket_folder {ticket_path} --output_folder {ticket_path / "visualize"}
-or another mask
-    python main.py --config {config.module}{flags_of(config, config.root)} --prune_at=init --pruning_rate={config.pruning_rate:g}""")
+    python visualize.py --grok_weight_path {dense / "final.pth"} --weight_folder {dense} \\
+        --ticket_folder {ticket} --output_folder {ticket / "visualize"}""")
+    if config.use_mask:
+        described = f" --dense_run {dense}" if config.dense_run else flags_of(config, config.root)
+        other = "generalization" if config.prune_at == "init" else "init"
+        print(f"""or another mask
+    python main.py --config {config.module}{described} --prune_at={other} --pruning_rate={config.pruning_rate:g}""")
 
 
 def body(argv: list[str] | None) -> None:
@@ -67,20 +63,15 @@ def body(argv: list[str] | None) -> None:
             move_aside(job)
         dense = run_job(job)
         if flags.stage == "train_full":
-            print(results_table({"dense": read_result(dense.path)}, config.mem_threshold, config.gen_threshold))
+            print_results({"dense": read_result(dense.path)}, config.mem_threshold, config.gen_threshold)
             print(f"run folder: {dense.path}\nNext: python main.py --stage=prune, with the same flags")
             return
-    job = ticket_job(config)
-    if flags.rerun:
-        move_aside(job)
-    if job.mask is not None:
-        save_mask(job)
-    elif flags.stage == "prune":
-        print("nothing to prune: --use_mask=False retrains the dense init without a mask")
+    job = make_mask(config, flags.rerun)
     if flags.stage == "prune":
+        if job.mask is None:
+            print("nothing to prune: --use_mask=False retrains the dense init without a mask")
         return
-    ticket = run_job(job)
-    compare(config, require_dense(config).path, ticket.path)
+    say_next(config, *retrain(config, job))
 
 
 def main(argv: list[str] | None = None) -> int:

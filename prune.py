@@ -3,33 +3,59 @@
 The dense run is found by its settings, which the plain flags describe; it is not trained here.
 """
 
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the imports below run ends without a traceback
+
 import sys
+from pathlib import Path
 
 from configs.load import ScriptFlags, parse
-from errors import run_script
-from experiment import move_aside, require_dense, save_mask, ticket_job
+from errors import UserError, run_script
+from experiment import Job, move_aside, require_dense, save_mask, ticket_job
+from figures import plot_comparison
 from runner import run_job
-from tables import matrices_table, read_result, results_table, speedup_text
+from tables import matrices_table, print_results, read_result, speedup_text
+
+
+def make_mask(config, rerun: bool) -> Job:
+    """Take a ticket's mask and save it; gives the retraining that is to be done."""
+    job = ticket_job(config)
+    if rerun:
+        move_aside(job)
+    if job.mask is not None:
+        save_mask(job)
+    return job
+
+
+def retrain(config, job: Job) -> tuple[Path, Path]:
+    """Retrain a ticket unless that is done, compare it with its dense run; gives the folders of both."""
+    dense, ticket = read_result(require_dense(config).path), read_result(run_job(job).path)
+    label = "ticket" if config.use_mask else "dense init, no mask"
+    print()
+    print_results({"dense": dense, label: ticket}, config.mem_threshold, config.gen_threshold)
+    print()
+    print(matrices_table(ticket.summary["kept_per_matrix"]))
+    print()
+    print(speedup_text(dense, ticket, config.gen_threshold))
+    print(f"\nrun folders   {dense.path} (dense)\n              {ticket.path} (ticket)")
+    picture = ticket.path / "comparison.png"
+    try:
+        plot_comparison({"dense": dense.path, label: ticket.path}, picture, config.gen_threshold)
+        print(f"picture       {picture}")
+    except UserError as error:  # nothing was recorded: it diverged at once
+        print(f"no picture: {error}")
+    return dense.path, ticket.path
 
 
 def body(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
-    """Parse, prune, retrain unless that is done, and print what came out beside the dense run."""
+    """Parse, prune, retrain unless that is done, and show what came out beside the dense run."""
     description += f"\n\nWithout --config: {default_config}"
     flags, config = parse(
         ScriptFlags, argv, prog=prog, description=description, default_config=lambda given: default_config
     )
-    job = ticket_job(config)
-    if flags.rerun:
-        move_aside(job)
-    if job.mask is not None:
-        save_mask(job)
-    folder = run_job(job)
-    dense, ticket = read_result(require_dense(config).path), read_result(folder.path)
-    print(matrices_table(ticket.summary["kept_per_matrix"]))
-    label = "ticket" if config.use_mask else "dense init, no mask"
-    print(results_table({"dense": dense, label: ticket}, config.mem_threshold, config.gen_threshold))
-    print(speedup_text(dense, ticket, config.gen_threshold))
-    print(f"run folders: {dense.path} (dense), {ticket.path} (ticket)")
+    retrain(config, make_mask(config, flags.rerun))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -3,72 +3,139 @@
     python report.py --root runs
     python report.py --root runs --gen_thresholds 0.5 0.8 0.85 --kind mnist --csv assets/results/mnist.csv
 
-t_gen is the first recorded epoch with test accuracy at or above a threshold. A run that never gets there is censored,
-"> last epoch", and counts as later than all others in a median.
+t_gen is explained in training/generalization.py; a run that has none is censored, and counts as later than all others in a median.
 """
 
-import argparse
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the imports below run ends without a traceback
+
 import csv
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from configs.checks import Range, check_fields
+from configs.load import config_from_json, parse_flags
 from configs.ticket import TICKET
 from errors import UserError, run_script
-from tables import Result, epoch_text, median_and_range, median_text, read_result, speedup, table
+from experiment import same_code, standing
+from tables import (
+    UNSTABLE,
+    Result,
+    columns_of,
+    median_and_range,
+    median_text,
+    provenance_of,
+    read_result,
+    speedup,
+    table,
+)
+from training.folder import ASIDE
+
+Pair = tuple[Result, Result]  # a dense run and its ticket
 
 
-def find_pairs(root: Path, kind: str | None, tickets: str = "*") -> list[tuple[Result, Result]]:
-    """Every finished ticket below ``root`` whose name matches, with its dense run, in order of kind, mask and seed."""
-    finished = {
-        path.parent.name: read_result(path.parent)
-        for path in sorted(root.glob("*/summary.json"))
-        if ".old" not in path.parent.name
-    }
+@dataclass(frozen=True)
+class Flags:
+    """This script."""
+
+    root: Path = Path("runs")
+    """Folder that holds the run folders."""
+    kind: str | None = None
+    """Only runs of this kind: mlp, transformer, mnist."""
+    tickets: str = "*"
+    """Only tickets whose folder's name is like this pattern: '*_at28000'."""
+    seeds: tuple[int, ...] | None = None
+    """Only these seeds."""
+    gen_thresholds: tuple[Annotated[float, Range(above=0, most=1)], ...] = (0.90, 0.95)
+    """Test accuracies at which t_gen is read."""
+    csv: Path | None = None
+    """Also write the numbers to this file, a row a pair."""
+
+    def __post_init__(self):
+        check_fields(self)
+        if self.kind not in (None, *TICKET):
+            raise UserError(f"kind must be one of {', '.join(TICKET)}, not {self.kind!r}")
+        if not self.tickets:
+            raise UserError("--tickets is empty; leave it out, or give a pattern")
+
+    def asks_for(self, ticket: Result) -> bool:
+        is_of_seed = self.seeds is None or ticket.settings["config"].get("seed") in self.seeds
+        return is_of_seed and self.kind in (None, ticket.settings["kind"]) and ticket.path.match(self.tickets)
+
+
+def find_pairs(flags: Flags) -> tuple[list[Pair], list[str]]:
+    """Every finished ticket that is asked for with its dense run, by mask and seed; and which are left out, each with its reason."""
+    results, left_out = [], []
+    for path in sorted(flags.root.glob("*/summary.json")):
+        if ASIDE not in path.parent.name:
+            try:
+                results.append(read_result(path.parent))
+            except UserError as error:
+                left_out.append(f"{path.parent.name}: {error}")
+    dense_runs = [result for result in results if "dense_run" not in result.settings]
     pairs = []
-    for ticket in finished.values():
-        dense = finished.get(Path(ticket.settings.get("dense_run", "")).name)
-        if dense is not None and kind in (None, ticket.settings["kind"]) and ticket.path.match(tickets):
-            pairs.append((dense, ticket))
-    return sorted(pairs, key=lambda pair: (group_of(pair[1]), pair[1].settings["config"]["seed"]))
+    for ticket in results:
+        if ticket not in dense_runs and flags.asks_for(ticket):
+            try:
+                pairs.append((dense_of(ticket, dense_runs), ticket))
+            except UserError as error:
+                left_out.append(f"{ticket.path.name}: {error}")
+    return sorted(pairs, key=lambda pair: (group_of(pair[1]), pair[1].settings["config"]["seed"])), left_out
+
+
+def dense_of(ticket: Result, dense_runs: list[Result]) -> Result:
+    """The dense run of a ticket: the one at the path that it stored, else any of these, if its identity is the one that it stored."""
+    stored, wanted = Path(ticket.settings["dense_run"]), ticket.settings.get("identity", {}).get("dense")
+    if (stored / "summary.json").exists() and stored.resolve() not in [run.path.resolve() for run in dense_runs]:
+        dense_runs = [read_result(stored), *dense_runs]
+    found = [run for run in dense_runs if run.settings.get("identity") == wanted]
+    if not found:
+        is_there = (stored / "config.json").exists()
+        raise UserError(
+            f"its dense run {stored} {'holds another run, or is not finished' if is_there else 'is not there'}"
+        )
+    return next((run for run in found if run.path.resolve() == stored.resolve()), found[0])
 
 
 def group_of(ticket: Result) -> str:
-    """A ticket's settings without its seed; and without the epoch of its mask, where prune_at names a stage."""
+    """A ticket's settings without its seed; and without the epoch of its mask, where that is found anew for each seed."""
     identity, config = ticket.settings["identity"], ticket.settings["config"]
     dense = {name: value for name, value in identity["dense"].items() if name != "seed"}
     mask = dict(identity["mask"] or {})
-    if not config["prune_at"].isdecimal():
-        mask["epoch"] = config["prune_at"]
+    if mask and config.get(f"{config['prune_at']}_epoch") == "auto":
+        mask["epoch"] = f"auto {config['prune_at']}"
     return json.dumps([identity["kind"], dense, mask, identity["retraining"]], sort_keys=True)
 
 
-def label_of(ticket: Result) -> str:
-    """A ticket's name without its seed, and how it ended if that was before its end."""
-    status = ticket.summary["status"]
-    name = ticket.path.name.replace(f"_seed{ticket.settings['config']['seed']}", "", 1)
-    return name if status == "completed" else f"{name} ({status})"
+def label_of(pair: Pair, threshold: float) -> str:
+    """A ticket's name without its seed, with what is to be known about how it or its dense run ended."""
+    notes = []
+    for name, run in zip(("dense ", ""), pair, strict=True):
+        notes += [name + run.summary["status"]] * (run.summary["status"] != "completed")
+        notes += [name + "unstable"] * run.generalized(threshold).is_unstable
+    name = pair[1].path.name.replace(f"_seed{pair[1].settings['config']['seed']}", "", 1)
+    return f"{name} ({', '.join(notes)})" if notes else name
 
 
-def rows_of(pairs: list[tuple[Result, Result]], thresholds: list[float]) -> list[list[str]]:
+def rows_of(pairs: list[Pair], thresholds: tuple[float, ...]) -> list[list[str]]:
     """The table's rows: one for each seed, then one with the median over seeds where there are several."""
     rows = []
     for group in dict.fromkeys(group_of(ticket) for _, ticket in pairs):
         members = [pair for pair in pairs if group_of(pair[1]) == group]
-        labels = [label_of(ticket) for _, ticket in members]
-        reached = {
-            threshold: [[run.reached("test_acc", threshold) for run in pair] for pair in members]
-            for threshold in thresholds
+        labels = [label_of(pair, thresholds[-1]) for pair in members]
+        found = {
+            threshold: [[run.generalized(threshold) for run in pair] for pair in members] for threshold in thresholds
         }
         for number, (dense, ticket) in enumerate(members):
             row = [labels[number], str(ticket.settings["config"]["seed"])]
             for threshold in thresholds:
-                slow, fast = reached[threshold][number]
-                row += [
-                    epoch_text(slow, dense.last_epoch),
-                    epoch_text(fast, ticket.last_epoch),
-                    speedup(slow, fast, dense.last_epoch),
-                ]
+                slow, fast = found[threshold][number]
+                row += [str(slow), str(fast), speedup(slow, fast)]
             row += [median_text([run.summary["best_test_acc"]]) for run in (dense, ticket)]
             row += [
                 f"{ticket.summary['weights_kept']:,}",
@@ -78,57 +145,66 @@ def rows_of(pairs: list[tuple[Result, Result]], thresholds: list[float]) -> list
         if len(members) > 1:
             row = [labels[0] if len(set(labels)) == 1 else f"{labels[0]} and the like", "median (range)"]
             for threshold in thresholds:
-                for side in (0, 1):
-                    epochs = [times[side] for times in reached[threshold]]
-                    row.append("{} ({})".format(*median_and_range(epochs, [pair[side].last_epoch for pair in members])))
+                for side in zip(*found[threshold], strict=True):
+                    row.append("{} ({})".format(*median_and_range(list(side))))
                 row.append("")
             rows.append([*row, "", "", "", ""])
     return rows
 
 
+def numbers_of(pair: Pair, thresholds: tuple[float, ...]) -> dict:
+    """A pair as a row of the CSV: numbers and statuses, empty where there is none."""
+    dense, ticket = pair
+    row = {"ticket": ticket.path.name, "dense": dense.path.name, "seed": ticket.settings["config"]["seed"]}
+    for threshold in thresholds:
+        for name, run in (("dense ", dense), ("ticket ", ticket)):
+            row |= columns_of(run.generalized(threshold), threshold, name)
+    for name, run in (("dense ", dense), ("ticket ", ticket)):
+        row |= {name + key: run.summary[key] for key in ("status", "epochs", "final_test_acc", "best_test_acc")}
+        row |= {name + key: run.summary[key] for key in ("weights_kept", "seconds")} | provenance_of(run, name)
+    return row
+
+
+def standing_of(pair: Pair) -> str:
+    """The worse of what the code of now is to a ticket and to its dense run."""
+    states = set()
+    for run in pair:
+        try:
+            states.add(standing(run.settings, config_from_json(run.settings, run.path / "config.json")))
+        except UserError:  # the config of another version
+            states.add("unknown")
+    return next(state for state in ("other", "unknown", "current") if state in states)
+
+
 def body(argv: list[str] | None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="report.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--root", type=Path, default=Path("runs"), help="folder that holds the run folders (default: runs)"
-    )
-    parser.add_argument("--kind", choices=tuple(TICKET), help="only runs of this kind: mlp, transformer, mnist")
-    parser.add_argument(
-        "--tickets", default="*", metavar="PATTERN", help="only tickets whose folder's name is like this: '*_at28000'"
-    )
-    parser.add_argument("--seeds", type=int, nargs="+", help="only these seeds")
-    parser.add_argument(
-        "--gen_thresholds", type=float, nargs="+", default=[0.90, 0.95], help="test accuracies (default: 0.9 0.95)"
-    )
-    parser.add_argument("--csv", type=Path, help="also write the table to this file")
-    args = parser.parse_args(argv)
-    if not all(0 < threshold <= 1 for threshold in args.gen_thresholds):
-        raise UserError("--gen_thresholds are test accuracies, above 0 and at most 1")
-    if not args.tickets:
-        raise UserError("--tickets is empty; leave it out, or give a pattern")
-    pairs = find_pairs(args.root, args.kind, args.tickets)
-    if args.seeds is not None:
-        pairs = [pair for pair in pairs if pair[1].settings["config"]["seed"] in args.seeds]
+    flags = parse_flags(Flags, argv, prog="report.py", description=__doc__)
+    pairs, left_out = find_pairs(flags)
+    for reason in left_out:
+        print(f"left out: {reason}", file=sys.stderr)
     if not pairs:
-        asked = f"kind {args.kind or 'any'}, name {args.tickets}, seed {args.seeds or 'any'}"
+        asked = f"kind {flags.kind or 'any'}, name {flags.tickets}, seed {flags.seeds or 'any'}"
         raise UserError(
-            f"below {args.root} is no finished ticket of {asked} beside its dense run; python main.py makes one"
+            f"below {flags.root} is no finished ticket of {asked} beside its dense run; python main.py makes one"
         )
+    kept = same_code({pair[1].path: standing_of(pair) for pair in pairs})
+    pairs = [pair for pair in pairs if pair[1].path in kept]
     head = ["ticket", "seed"]
-    for threshold in args.gen_thresholds:
+    for threshold in flags.gen_thresholds:
         head += [
             f"dense t_gen (test acc >= {threshold:g})",
             f"ticket t_gen (>= {threshold:g})",
             f"speedup (>= {threshold:g})",
         ]
     head += ["dense best test acc", "ticket best test acc", "kept", "minutes"]
-    rows = rows_of(pairs, args.gen_thresholds)
-    print(table(head, rows))
-    if args.csv:
-        args.csv.parent.mkdir(parents=True, exist_ok=True)
-        with args.csv.open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([head, *rows])
+    text = table(head, rows_of(pairs, flags.gen_thresholds))
+    print(text + (f"\n{UNSTABLE}" if "unstable" in text else ""))
+    if flags.csv:
+        rows = [numbers_of(pair, flags.gen_thresholds) for pair in pairs]
+        flags.csv.parent.mkdir(parents=True, exist_ok=True)
+        with flags.csv.open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -141,7 +141,7 @@ def _is_ours(thing: Any) -> bool:
     thing = thing.func if isinstance(thing, functools.partial) else thing
     name = thing.__name__ if isinstance(thing, ModuleType) else getattr(inspect.unwrap(thing), "__module__", None)
     file = getattr(sys.modules.get(name or ""), "__file__", None)
-    return file is not None and Path(file).is_relative_to(REPOSITORY) and ".venv" not in Path(file).parts
+    return file is not None and Path(file).is_relative_to(REPOSITORY) and "site-packages" not in Path(file).parts
 
 
 def _definition(thing: Any) -> ast.AST:

@@ -9,22 +9,31 @@ which the kernel frees when a process dies), and whose dense run is finished; it
 workers, array tasks or machines on one file system come out right, and a sweep goes on where it was stopped.
 """
 
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the imports below run ends without a traceback
+
 import contextlib
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import worker
 from build import choose_device
 from collecting import collect
-from configs.load import load_module, parse_sweep
+from configs.load import parse_sweep
 from errors import Interrupted, UserError, run_script
+from experiment import standing_counts
 from provenance import usable_cores
 from training.folder import locks_work
 from training.signals import catch_signals, exit_status
 from worker import Unit, plan, share, state_of, work
+
+ENDS_WITH_STDIN = "SWEEP_WORKER_ENDS_WITH_STDIN"  # environment variable of the workers that a sweep starts
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,9 @@ class Flags:
     collect: bool = False
     """Only gather what is finished: results.csv, a table and a picture."""
     output: str | None = None
-    """Folder for what --collect writes; None: assets/results for the whole sweep as its config has it, else --root."""
+    """Folder for what --collect writes, in a folder of the sweep's name; None: --root."""
+    rerun: bool = False
+    """Move finished runs that other code has trained aside and train them again."""
     workers: int = 0
     """Worker processes of one thread each, at most one a core; 0: one a core, or one with populations on a GPU. 1: this process."""
     population: bool | None = None
@@ -48,7 +59,17 @@ class Flags:
     index: int = 0
     """Where in the list to start, so that array tasks do not all begin with the same run."""
     num_tasks: int = 1
-    """Number of array tasks; needed only where the file system has no locks, where each keeps to its share."""
+    """Number of array tasks: a population takes its part of the runs, and where the file system has no locks each task does."""
+
+
+def end_with_stdin() -> None:
+    """End as after SIGTERM, saved, when standard input closes: the sweep that holds its other end is gone, even after kill -9."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def run_workers(argv: list[str], units: list[Unit], root: Path, workers: int) -> int:
@@ -58,7 +79,7 @@ def run_workers(argv: list[str], units: list[Unit], root: Path, workers: int) ->
     logs = [root / f"worker{number}_of_{os.getpid()}.log" for number in range(workers)]
     root.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(Path(__file__).resolve()), *argv, "--workers=1", "--threads=1"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", ENDS_WITH_STDIN: "1"}
     done = sum(unit.is_done for unit in units)
     bar = tqdm(total=len(units), initial=done, unit=" runs", disable=None, desc=root.name)
     processes: list[subprocess.Popen] = []
@@ -67,7 +88,8 @@ def run_workers(argv: list[str], units: list[Unit], root: Path, workers: int) ->
             for number, log in enumerate(logs):
                 with log.open("w") as file:
                     flags = [f"--index={number * len(units) // workers}"]
-                    processes.append(subprocess.Popen([*command, *flags], stdout=file, stderr=file, env=environment))
+                    pipes = {"stdin": subprocess.PIPE, "stdout": file, "stderr": file}
+                    processes.append(subprocess.Popen([*command, *flags], **pipes, env=environment))
             while not signals.received and (alive := [process for process in processes if process.poll() is None]):
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     alive[0].wait(worker.POLL_SECONDS)
@@ -88,16 +110,24 @@ def run_workers(argv: list[str], units: list[Unit], root: Path, workers: int) ->
     left = sum(not unit.is_done for unit in units)
     print("\n".join(sorted(failures)) or "no run failed")
     print(f"{len(units) - left} of {len(units)} runs are done, {left} are left; logs: {', '.join(map(str, logs))}")
+    say_other_code(units)
     return left + len(failures)
+
+
+def say_other_code(units: list[Unit]) -> None:
+    """One line where finished runs were not all trained by the code of now."""
+    if said := standing_counts(unit.standing for unit in units if unit.is_done):
+        print(f"{said}; --rerun trains those of other code again")
 
 
 def body(argv: list[str] | None) -> int:
     flags, sweep = parse_sweep(Flags, argv, prog="sweep.py", description=__doc__)
-    units, root = plan(sweep), Path(sweep.base.root)
+    units, root = plan(sweep, flags.rerun), Path(sweep.base.root)
     if flags.list:
         for unit in units:
             print(state_of(unit), unit)
         print(f"{sum(unit.is_done for unit in units)} of {len(units)} runs are done")
+        say_other_code(units)
         return 0
     if flags.collect:
         wanted = [unit for unit in units if unit.is_dense != sweep.has_tickets]
@@ -106,13 +136,13 @@ def body(argv: list[str] | None) -> int:
             state = state_of(unit)
             if state.startswith("cannot"):
                 print(f"left out: {unit}: {state}")
-        # Published results are those of the sweep as it is written; a trial must not overwrite them.
-        is_whole = len(finished) == len(wanted) and sweep.is_as_in(load_module(flags.config, "sweep"))
-        output = flags.output or ("assets/results" if is_whole else root)
-        collect(sweep, [(unit.config, unit.find().path) for unit in finished], Path(output) / Path(flags.config).stem)
+        output = Path(flags.output or root) / Path(flags.config).stem
+        collect(sweep, [(unit.config, unit.find().path) for unit in finished], output)
         return 0
     if flags.workers < 0:
         raise UserError(f"--workers must be 0 or more, not {flags.workers}")
+    if os.environ.pop(ENDS_WITH_STDIN, None):
+        end_with_stdin()
     on_gpu = choose_device(sweep.base).type == "cuda"
     population = on_gpu if flags.population is None else flags.population
     workers = flags.workers or (1 if population else usable_cores())
@@ -127,10 +157,11 @@ def body(argv: list[str] | None) -> int:
             f"{root} lies on a file system without locks between machines: task {flags.index} keeps to its share of the runs"
         )
         mine = share(units, flags.index, flags.num_tasks)
-    failed = work(mine, flags.index, population)
+    failed = work(mine, flags.index, population, flags.num_tasks)
     for message in failed:
         print(f"failed: {message}")
     print(f"{sum(unit.is_done for unit in mine)} of {len(mine)} runs are done, {len(failed)} failed")
+    say_other_code(mine)
     return 1 if failed else 0
 
 

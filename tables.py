@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from training.checkpoints import load_json
+from training.generalization import Generalization, read_generalization
 from training.metrics import first_epoch, median_epoch, read_metrics
 
 # What tables take from a summary.json.
@@ -34,9 +35,13 @@ class Result:
     def last_epoch(self) -> int:
         return int(self.metrics["epoch"][-1]) if len(self.metrics["epoch"]) else 0
 
-    def reached(self, column: str, threshold: float) -> int | None:
-        """The first recorded epoch at which the column is at least the threshold, or None: censored."""
-        return first_epoch(self.metrics, column, threshold)
+    def memorized(self, threshold: float) -> int | None:
+        """t_mem, the first recorded epoch with at least this train accuracy; None: censored."""
+        return first_epoch(self.metrics, "train_acc", threshold)
+
+    def generalized(self, threshold: float) -> Generalization:
+        """What is known of t_gen at this test accuracy."""
+        return read_generalization(self.path, threshold)
 
 
 def read_result(folder: Path) -> Result:
@@ -69,12 +74,13 @@ def epoch_text(epoch: int | None, last_epoch: int) -> str:
     return f"{epoch:,}" if epoch is not None else f"> {last_epoch:,}"
 
 
-def median_and_range(epochs: list[int | None], last_epochs: list[int]) -> tuple[str, str]:
-    """The median over seeds and ``least to most``, the censored above all others; ``last_epochs``: where each run ended.
+def median_and_range(found: list[Generalization]) -> tuple[str, str]:
+    """The median t_gen over seeds and ``least to most``, the censored above all others.
 
-    What is censored is known to exceed the end of the shortest of those runs.
+    What is censored is known to exceed the least epoch until which one of those runs is known.
     """
-    bound = min((last for last, epoch in zip(last_epochs, epochs, strict=True) if epoch is None), default=0)
+    epochs = [one.t_gen for one in found]
+    bound = min((one.known_until for one in found if one.t_gen is None), default=0)
     least = min((epoch for epoch in epochs if epoch is not None), default=None)
     most = None if None in epochs else max(epochs)
     middle, least, most = (epoch_text(epoch, bound) for epoch in (median_epoch(epochs), least, most))
@@ -104,16 +110,17 @@ def results_table(results: dict[str, Result], mem_threshold: float, gen_threshol
     rows = []
     for label, result in results.items():
         summary = result.summary
-        t_mem, t_gen = result.reached("train_acc", mem_threshold), result.reached("test_acc", gen_threshold)
-        delay = f"{t_gen - t_mem:,}" if t_gen is not None and t_mem is not None else "censored"
-        label = label if summary["status"] == "completed" else f"{label} ({summary['status']})"
+        t_mem, found = result.memorized(mem_threshold), result.generalized(gen_threshold)
+        delay = f"{found.t_gen - t_mem:,}" if found.t_gen is not None and t_mem is not None else "censored"
+        notes = [summary["status"]] * (summary["status"] != "completed") + ["unstable"] * found.is_unstable
+        label = f"{label} ({', '.join(notes)})" if notes else label
         kept, total = summary["weights_kept"], summary["weights"]
         accuracies = [summary[name] for name in ("final_train_acc", "final_test_acc", "best_test_acc")]
         rows.append(
             [
                 label,
                 epoch_text(t_mem, result.last_epoch),
-                epoch_text(t_gen, result.last_epoch),
+                str(found),
                 delay,
                 *("none" if value is None else f"{value:.3f}" for value in accuracies),
                 f"{kept:,}",
@@ -133,16 +140,36 @@ def matrices_table(counts: dict[str, tuple[int, int]]) -> str:
     return table(["matrix", "weights", "kept", "removed", "fraction kept"], rows)
 
 
-def speedup(slow: int | None, fast: int | None, last_epoch: int) -> str:
-    """``t_gen(dense) / t_gen(ticket)`` to two digits, a bound where the dense run is censored at ``last_epoch``."""
-    if not fast:
+def speedup(dense: Generalization, ticket: Generalization) -> str:
+    """``t_gen(dense) / t_gen(ticket)`` to two digits, a bound where the dense run's is censored."""
+    if not ticket.t_gen:
         return "none"
-    return f"{'' if slow is not None else '> '}{float(f'{(last_epoch if slow is None else slow) / fast:.2g}'):g}"
+    ratio = float(f"{dense.known_until / ticket.t_gen:.2g}")
+    return f"{'' if dense.t_gen is not None else '> '}{ratio:g}"
 
 
 def speedup_text(dense: Result, ticket: Result, gen_threshold: float) -> str:
     """The speedup of a ticket in a sentence."""
-    slow, fast = (run.reached("test_acc", gen_threshold) for run in (dense, ticket))
-    if fast is None:
-        return f"no speedup: the ticket does not get to test acc {gen_threshold:g} within {ticket.last_epoch:,} epochs"
-    return f"speedup t_gen(dense) / t_gen(ticket): {speedup(slow, fast, dense.last_epoch)}"
+    slow, fast = (run.generalized(gen_threshold) for run in (dense, ticket))
+    if fast.t_gen is None:
+        return f"no speedup: the ticket's t_gen at test acc {gen_threshold:g} is {fast}"
+    return f"speedup t_gen(dense) / t_gen(ticket): {speedup(slow, fast)}"
+
+
+UNSTABLE = "unstable: over 5 % of the epochs after t_gen (or after the first crossing) lie below the threshold"
+
+
+def print_results(results: dict[str, Result], mem_threshold: float, gen_threshold: float) -> None:
+    """``results_table``, and what its marks mean."""
+    text = results_table(results, mem_threshold, gen_threshold)
+    print(text + (f"\n{UNSTABLE}" if "unstable" in text else ""))
+
+
+def columns_of(found: Generalization, threshold: float, prefix: str = "") -> dict:
+    """What is known of t_gen as columns of a CSV, each with its threshold in its name; empty where there is none."""
+    return {f"{prefix}{name} (test acc >= {threshold:.10g})": value for name, value in found.as_dict().items()}
+
+
+def provenance_of(result: Result, prefix: str = "") -> dict:
+    """The columns of a CSV that say which code made a row."""
+    return {f"{prefix}code": result.settings.get("code"), f"{prefix}git_commit": result.settings.get("git_commit")}

@@ -1,12 +1,17 @@
 """Train a dense network on modular arithmetic until it groks."""
 
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the imports below run ends without a traceback
+
 import sys
 
 from configs.load import ScriptFlags, parse
 from errors import run_script
 from experiment import dense_job, move_aside
 from runner import run_job
-from tables import read_result, results_table
+from tables import print_results, read_result
 
 
 def body(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
@@ -19,7 +24,7 @@ def body(argv: list[str] | None, prog: str, description: str, default_config: st
     if flags.rerun:
         move_aside(job)
     folder = run_job(job)
-    print(results_table({"dense": read_result(folder.path)}, config.mem_threshold, config.gen_threshold))
+    print_results({"dense": read_result(folder.path)}, config.mem_threshold, config.gen_threshold)
     print(f"run folder: {folder.path}")
 
 

@@ -5,6 +5,7 @@ and whose dense run is finished; it waits if there is none.
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from configs.base import RunConfig
 from configs.sweep import Sweep
 from errors import Interrupted, UserError
-from experiment import Job, dense_folder, dense_job, save_mask, ticket_folder, ticket_job
+from experiment import Job, dense_folder, dense_job, move_aside, save_mask, standing, ticket_folder, ticket_job
 from runner import run_job, run_population
 from training.folder import Busy, RunFolder
 
@@ -28,6 +29,7 @@ class Unit:
     is_dense: bool
     label: str = ""
     folder: RunFolder | None = None
+    renews: bool = False  # a finished run of other code is to be trained again
 
     @property
     def is_ready(self) -> bool:
@@ -43,11 +45,20 @@ class Unit:
             self.folder = dense_folder(self.config) if self.is_dense else ticket_folder(self.config)
         return self.folder
 
-    def make_job(self) -> Job:
-        """What training needs. Raises UserError where data or mask cannot be had."""
-        job = dense_job(self.config) if self.is_dense else ticket_job(self.config)
+    def make_job(self, population: bool = False) -> Job:
+        """What training needs, its mask saved. Raises UserError where data or mask cannot be had."""
+        job = (dense_job if self.is_dense else ticket_job)(self.config, population)
         self.folder = job.folder  # meanwhile another command may have made it under another name
+        if self.renews and job.folder.is_finished:
+            move_aside(job, lambda: job.folder.is_finished and self.standing == "other")
+        if job.mask is not None:
+            save_mask(job)
         return job
+
+    @property
+    def standing(self) -> str:
+        """Of a finished run: whether the code of now has trained it."""
+        return standing(self.find().settings(), self.config.dense() if self.is_dense else self.config)
 
     @property
     def is_held(self) -> bool:
@@ -59,7 +70,8 @@ class Unit:
     @property
     def is_done(self) -> bool:
         with contextlib.suppress(UserError):  # a run that has no place is not done; work() says why
-            return (self.folder is not None or self.is_ready) and self.find().is_finished
+            is_finished = (self.folder is not None or self.is_ready) and self.find().is_finished
+            return is_finished and not (self.renews and self.standing == "other")
         return False
 
     def __str__(self) -> str:
@@ -68,18 +80,18 @@ class Unit:
         return ", ".join(filter(None, [self.config.run_name(), self.label]))
 
 
-def plan(sweep: Sweep) -> list[Unit]:
+def plan(sweep: Sweep, renews: bool = False) -> list[Unit]:
     """The dense runs that are needed, each once, then the sweep's runs in order."""
     configs = sweep.configs()
     if not sweep.has_tickets:
-        return [Unit(config, True) for config in configs]
+        return [Unit(config, True, renews=renews) for config in configs]
     dense = {str(config.identity()): config for config in configs}
-    tickets = [Unit(config, False, sweep.label(config, names=True)) for config in configs]
-    return [Unit(config, True) for config in dense.values()] + tickets
+    tickets = [Unit(config, False, sweep.label(config, names=True), renews=renews) for config in configs]
+    return [Unit(config, True, renews=renews) for config in dense.values()] + tickets
 
 
-def work(units: list[Unit], start: int, population: bool) -> list[str]:
-    """Take runs until none is left; gives ``run: message`` for each that failed."""
+def work(units: list[Unit], start: int, population: bool, num_tasks: int = 1) -> list[str]:
+    """Take runs until none is left, as one of ``num_tasks``; gives ``run: message`` for each that failed."""
     order = units[start % len(units) :] + units[: start % len(units)]
     failed: dict[int, str] = {}
 
@@ -97,7 +109,7 @@ def work(units: list[Unit], start: int, population: bool) -> list[str]:
         left = [unit for unit in order if id(unit) not in failed and not unit.is_done]
         ready = [unit for unit in left if unit.is_ready]
         failed_before = len(failed)
-        taken = take_population(ready, attempt) if population else take_one(ready, attempt)
+        taken = take_population(ready, attempt, num_tasks) if population else take_one(ready, attempt)
         if taken or len(failed) > failed_before:
             continue
         stuck = [unit for unit in left if not unit.is_ready and dense_failed(unit, units, failed)]
@@ -112,7 +124,7 @@ def work(units: list[Unit], start: int, population: bool) -> list[str]:
 def state_of(unit: Unit) -> str:
     """One word for --list, and the reason where a run cannot be made."""
     if unit.is_done:
-        return "done   "
+        return {"current": "done   ", "other": "done by other code ", "unknown": "done by unknown code "}[unit.standing]
     try:
         if unit.is_ready:
             unit.find()
@@ -130,28 +142,24 @@ def dense_failed(unit: Unit, units: list[Unit], failed: dict[int, str]) -> bool:
 def take_one(ready: list[Unit], attempt: Callable) -> bool:
     """Train the first of these runs that no other process holds; False where all are held."""
 
-    def train(unit: Unit) -> None:
-        job = unit.make_job()
-        if job.mask is not None:
-            save_mask(job)
-        run_job(job)
-
     for unit in ready:
         with contextlib.suppress(Busy):
             if not unit.is_held:
-                attempt(unit, lambda u=unit: train(u))
+                attempt(unit, lambda u=unit: run_job(u.make_job()))
                 return True
     return False
 
 
-def take_population(ready: list[Unit], attempt: Callable) -> bool:
-    """Train these runs together, but for those that another process holds; False where all are held."""
+def take_population(ready: list[Unit], attempt: Callable, num_tasks: int) -> bool:
+    """Train these runs together, but for those that another process holds; False where all are held.
+
+    Of several array tasks each takes its part of what is to be done, those included that others train just now.
+    """
+    at_most = min(POPULATION_AT_MOST, math.ceil(len(ready) / num_tasks))
     units, jobs = {}, []
 
     def prepare(unit: Unit) -> None:
-        job = unit.make_job()
-        if job.mask is not None:
-            save_mask(job)
+        job = unit.make_job(population=True)
         units[job.folder.path] = unit
         jobs.append(job)
 
@@ -161,7 +169,7 @@ def take_population(ready: list[Unit], attempt: Callable) -> bool:
 
         attempt(units[job.folder.path], again)
 
-    for unit in [unit for unit in ready if not unit.is_held][:POPULATION_AT_MOST]:
+    for unit in [unit for unit in ready if not unit.is_held][:at_most]:
         with contextlib.suppress(Busy):
             attempt(unit, lambda u=unit: prepare(u))
     return bool(run_population(jobs, fail))

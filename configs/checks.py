@@ -49,8 +49,15 @@ def _describe(hint: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(_describe(option) for option in get_args(hint))
     if origin is tuple:
-        return "(" + ", ".join(_describe(item) for item in get_args(hint)) + ")"
+        parts = ["..." if item is ... else _describe(item) for item in get_args(hint)]
+        return "(" + ", ".join(parts) + ")"
     return {int: "a whole number", float: "a finite number", str: "a text", bool: "True or False"}.get(hint, "None")
+
+
+def _items(hint: Any, value: tuple) -> tuple:
+    """The hint of each item of a tuple; ``(X, ...)`` is any number of them."""
+    items = get_args(hint)
+    return items[:1] * len(value) if items[-1:] == (...,) else items
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -63,8 +70,11 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin in (Union, types.UnionType):
         return any(_fits(value, option) for option in get_args(hint))
     if origin is tuple:
-        items = get_args(hint)
-        return isinstance(value, tuple) and len(value) == len(items) and all(map(_fits, value, items))
+        return (
+            isinstance(value, tuple)
+            and len(value) == len(_items(hint, value))
+            and all(map(_fits, value, _items(hint, value)))
+        )
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if hint is int:
@@ -80,7 +90,7 @@ def _as_float(value: Any, hint: Any) -> Any:
     if origin in (Union, types.UnionType):
         return _as_float(value, next(option for option in get_args(hint) if _fits(value, option)))
     if origin is tuple:
-        return tuple(map(_as_float, value, get_args(hint)))
+        return tuple(map(_as_float, value, _items(hint, value)))
     return float(value) if hint is float else value
 
 

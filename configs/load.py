@@ -62,11 +62,11 @@ def load_config(path: str) -> RunConfig:
 
 
 def config_from_json(stored: dict, path: Path) -> RunConfig:
-    """The dense config in a run's config.json. Raises UserError where it does not fit."""
+    """The config in a run's config.json, a dense run's or a ticket's. Raises UserError where it does not fit."""
     try:
-        cls = DENSE[stored["kind"]]
+        cls = (TICKET if "dense_run" in stored else DENSE)[stored["kind"]]
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored["config"].items()}
-        return cls(**{field.name: values[field.name] for field in fields(cls)})
+        return cls(**values)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not the config of a run of this version ({error!r})") from None
 
@@ -159,6 +159,8 @@ def _spell_out(argv: list[str]) -> list[str]:
 def _with_dense_run(config, folder: str):
     stored = load_json(Path(folder) / "config.json")
     dense = config_from_json(stored, Path(folder) / "config.json")
+    if isinstance(dense, TicketFields):
+        raise UserError(f"--dense_run {folder} is a ticket; give the folder of a dense run")
     cls = type(config) if config.kind == dense.kind else TICKET[dense.kind]
     usual = {field.name: field.default for field in fields(config)}
     chosen = {field.name: getattr(config, field.name) for field in fields(TicketFields)}
@@ -176,7 +178,8 @@ def _with_dense_run(config, folder: str):
 def _check_dense_run(found: RunConfig, asked: RunConfig) -> None:
     for name, value in found.identity().items():
         if asked.identity()[name] != value:
+            own = f", or use --retrain_{name} if it is about retraining" if hasattr(asked, f"retrain_{name}") else ""
             raise UserError(
                 f"--{name} {asked.identity()[name]} describes another dense run: {name} is {value} in "
-                f"{asked.dense_run}; leave the flag out, or use --retrain_{name} if it is about retraining"
+                f"{asked.dense_run}; leave the flag out{own}"
             )

@@ -65,15 +65,6 @@ class Sweep:
         settings = self.settings or grid
         return list(dict.fromkeys(replace(self.base, seed=seed, **one) for seed in self.seeds for one in settings))
 
-    def is_as_in(self, other: "Sweep") -> bool:
-        """Whether the runs of this sweep are those of the other one, read at the same thresholds."""
-
-        def told(sweep: Sweep) -> list[dict]:
-            places = set(NOT_IDENTITY) - {"mem_threshold", "gen_threshold"}
-            return [{k: v for k, v in config.as_dict().items() if k not in places} for config in sweep.configs()]
-
-        return told(self) == told(other)
-
     @property
     def heading(self) -> str:
         """What ``label`` says, as the head of a column."""

@@ -60,7 +60,7 @@ def call(script: str, *flags, size: tuple[str, ...] = TINY, draw: bool = False) 
         stack.enter_context(redirect_stderr(err))
         if not draw:
             stack.enter_context(patch.object(members, "plot_curves", _touch))
-            stack.enter_context(patch.object(main, "plot_comparison", _touch))
+            stack.enter_context(patch.object(prune, "plot_comparison", _touch))
         try:
             status = SCRIPTS[script]([*size, *map(str, flags)])
         except SystemExit as stop:  # of the command line parser
@@ -134,8 +134,8 @@ def assert_same_run(one: Path, other: Path) -> None:
     for name in names:
         values = [load(folder / name) for folder in (one, other)]
         for value in values:
-            for name in ("seconds", "identity"):  # in state.pth
-                value.pop(name, None)
+            for differs in ("seconds", "identity"):  # in state.pth
+                value.pop(differs, None)
         assert bits(values[0]) == bits(values[1]), name
 
 
