@@ -5,19 +5,22 @@
 
 writes, with the last frame of each GIF as .png,
 
-modular arithmetic   input_weights.gif, input_spectra.gif, output_weights.gif, output_spectra.gif: neurons become periodic;
-                     and entropy.png, the frequency entropy of both runs over the epochs
-MNIST                input_images.gif: what the strongest neurons look for, as images
+    modular arithmetic   input_weights.gif, input_spectra.gif, output_weights.gif, output_spectra.gif: neurons become periodic;
+                         and entropy.png, the frequency entropy of both runs over the epochs
+    MNIST                input_images.gif: what the strongest neurons look for, as images
 """
 
-import argparse
+import sys
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
 from analysis.fourier import spectrum
+from configs.checks import Count, Range, check_fields
+from configs.load import parse_flags
 from errors import UserError, run_script
 from figures import Matrix, matrices_of, plot_entropy, read_matrices
 from gif import Movie, Side, render, save_gif, shown_epochs, symmetric_ends
@@ -25,6 +28,27 @@ from panels import Panels
 from training.checkpoints import list_checkpoints, load_json
 from training.metrics import read_metrics
 from views import VIEWS, View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """This script."""
+
+    grok_weight_path: Path
+    """Checkpoint that orders the neurons, by frequency or (MNIST) strength: as a rule final.pth of a run that has generalized."""
+    weight_folder: Path
+    """The dense run, on the left."""
+    ticket_folder: Path | None = None
+    """The ticket's run, on the right; None: the dense run alone."""
+    output_folder: Path
+    """Where the pictures are written."""
+    num_neurons: Count | None = None
+    """The most panels: of more neurons, those evenly spaced in that order, or (MNIST) the strongest; None: 48 (MNIST: 25)."""
+    max_frames: Annotated[int, Range(least=2)] = 60
+    """The most frames: of more saved epochs, the first, the last, and those between that lie most evenly on a log axis."""
+
+    def __post_init__(self):
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -87,14 +111,14 @@ def _check_same_network(views: Sequence[View], networks: Mapping[str, Mapping[Ma
                 raise UserError(f"networks of different size cannot be compared: {first_name} has {sizes}")
 
 
-def visualize(options: argparse.Namespace) -> None:
-    """Read everything, then write the pictures into ``options.output_folder``."""
+def visualize(flags: Flags) -> None:
+    """Read everything, then write the pictures into ``flags.output_folder``."""
     import imageio.v3 as iio
     from tqdm import tqdm
 
-    folders = {"dense": options.weight_folder} | ({"ticket": options.ticket_folder} if options.ticket_folder else {})
+    folders = {"dense": flags.weight_folder} | ({"ticket": flags.ticket_folder} if flags.ticket_folder else {})
     saved = [list(list_checkpoints(folder)) for folder in folders.values()]
-    shown = shown_epochs(saved, options.max_frames)
+    shown = shown_epochs(saved, flags.max_frames)
     runs = [
         read_run(name, folder, {epochs[side] for epochs in shown})
         for side, (name, folder) in enumerate(folders.items())
@@ -102,21 +126,21 @@ def visualize(options: argparse.Namespace) -> None:
     if len({run.kind for run in runs}) > 1:
         raise UserError(f"the runs are of different kinds: dense is {runs[0].kind}, ticket is {runs[1].kind}")
     views = VIEWS[runs[0].kind]
-    grok_path = options.grok_weight_path.resolve()
+    grok_path = flags.grok_weight_path.resolve()
     grok = matrices_of(grok_path, [function for view in views for function in (view.matrix, view.by)])
     some = {run.name: {matrix: next(iter(run.matrices[matrix].values())) for matrix in run.matrices} for run in runs}
     _check_same_network(views, some | {"the checkpoint given by --grok_weight_path": grok})
 
-    output = options.output_folder
+    output = flags.output_folder
     output.mkdir(parents=True, exist_ok=True)
     if any(view.values is spectrum for view in views):
-        plot_entropy(options.weight_folder, options.ticket_folder, output / "entropy.png")
+        plot_entropy(flags.weight_folder, flags.ticket_folder, output / "entropy.png")
         print(f"wrote {output / 'entropy.png'}")
     if len(shown) < (number := len(set().union(*saved))):
         print(f"{len(shown)} of the {number} saved epochs are shown; --max_frames {number} shows all")
     for view in views:
         grok_name = f"{grok_path.parent.name}/{grok_path.name}"
-        movie = make_movie(view, runs, shown, grok, grok_name, options.num_neurons or view.num_neurons)
+        movie = make_movie(view, runs, shown, grok, grok_name, flags.num_neurons or view.num_neurons)
         path = output / f"{view.name}.gif"
         # The bar shows on a terminal only.
         frames = list(tqdm(render(movie), path.name, len(shown), leave=False, disable=None, unit="frame"))
@@ -125,57 +149,11 @@ def visualize(options: argparse.Namespace) -> None:
         print(f"wrote {path} ({len(frames)} frames, {path.stat().st_size / 1e6:.2f} MB) and {path.stem}.png")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        raise UserError(f"{message}; python visualize.py --help explains the flags")
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The flags. Raises UserError for a wrong one."""
-    parser = _Parser(
-        prog="visualize.py",
-        description=__doc__,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--grok_weight_path",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="the checkpoint that chooses and orders the neurons, by dominant frequency, then strength (MNIST: by strength): "
-        "as a rule the final.pth of a run that has generalized",
-    )
-    folder = {"type": Path, "metavar": "FOLDER"}
-    parser.add_argument("--weight_folder", required=True, help="the dense run, on the left", **folder)
-    parser.add_argument(
-        "--ticket_folder", help="the ticket's run, on the right (default: the dense run alone)", **folder
-    )
-    parser.add_argument("--output_folder", required=True, help="where the pictures are written", **folder)
-    number = {"type": int, "metavar": "N"}
-    parser.add_argument(
-        "--num_neurons",
-        help="the most panels: of more neurons, N evenly spaced in that order, or (MNIST) the N strongest "
-        "(default: 48; MNIST: 25)",
-        **number,
-    )
-    parser.add_argument(
-        "--max_frames",
-        default=60,
-        help="the most frames: of more saved epochs, the first, the last, and those between that lie most evenly on a "
-        "log axis (default: %(default)s)",
-        **number,
-    )
-    options = parser.parse_args(argv)
-    for name, least in (("num_neurons", 1), ("max_frames", 2)):
-        if getattr(options, name) is not None and getattr(options, name) < least:
-            raise UserError(f"--{name} must be {least} or more, not {getattr(options, name)}")
-    return options
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
-    return run_script(lambda: visualize(parse(argv)))
+    # The command in the README of the paper's code has four dashes here, and is pasted.
+    argv = [arg[2:] if arg.startswith("----weight_folder") else arg for arg in (sys.argv[1:] if argv is None else argv)]
+    return run_script(lambda: visualize(parse_flags(Flags, argv, prog="visualize.py", description=__doc__)))
 
 
 if __name__ == "__main__":

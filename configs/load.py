@@ -114,6 +114,12 @@ def parse_sweep(script: type, argv: list[str] | None, *, prog: str, description:
     return flags, sweep.with_base(base, flags.seeds)
 
 
+def parse_flags(script: type, argv: list[str] | None, *, prog: str, description: str) -> Any:
+    """Parse the flags that are the fields of the dataclass ``script``. Raises as ``parse`` does."""
+    config = (tyro.conf.OmitArgPrefixes,)
+    return tyro.cli(script, args=argv, prog=prog, description=description, use_underscores=True, config=config)
+
+
 def override(script: type, config: RunConfig, argv: list[str], prog: str, description: str) -> tuple[Any, Any]:
     """``(script flags, config)`` after the flags in ``argv``; every field of ``config`` is one."""
     args = make_dataclass(
@@ -123,14 +129,7 @@ def override(script: type, config: RunConfig, argv: list[str], prog: str, descri
             ("config", tyro.conf.FlagConversionOff[type(config)], field(default=config)),
         ],
     )
-    parsed = tyro.cli(
-        args,
-        args=argv,
-        prog=prog,
-        description=description,
-        use_underscores=True,
-        config=(tyro.conf.OmitArgPrefixes,),
-    )
+    parsed = parse_flags(args, argv, prog=prog, description=description)
     return parsed.script, parsed.config
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scripts import Outcome, assert_refused
 
 import figures
 import gif
@@ -285,11 +287,8 @@ def test_wrong_runs_and_files_are_told_in_one_line(mlp, tmp_path, capsys):
     assert "truncated" in told(dense, grok=truncated)
     assert "not finite" in told(dense, grok=diverged)
     assert "is not there" in told(dense, grok=tmp_path / "none.pth")
-    assert "1 or more" in told(dense, num_neurons=0)
-    assert "2 or more" in told(dense, max_frames=1)
-    assert "--help" in told(dense, neurons=3)
-    assert "invalid int" in told(dense, num_neurons="many")
-    assert "required" in one_line_error(capsys, ["--weight_folder", str(dense)])
+    assert "num_neurons must be a whole number at least 1" in told(dense, num_neurons=0)
+    assert "max_frames must be a whole number at least 2" in told(dense, max_frames=1)
     assert not out.exists(), "nothing is written before all is read"
     taken = tmp_path / "taken"
     taken.write_text("a file")
@@ -305,16 +304,47 @@ def test_figures_refuse_what_is_no_run(mlp, tmp_path):
     assert not list(tmp_path.glob("*.png"))
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--neurons=3"], ["--neurons"]),
+        (["--ticket", "runs"], ["--ticket"]),  # no abbreviations
+        (["--num_neurons=many"], ["--num_neurons", "'many'"]),
+        (["--max_frames=2.5"], ["--max_frames", "'2.5'"]),
+        (["--max_frames"], ["--max_frames"]),
+        (["runs"], ["runs"]),
+    ],
+)
+def test_flags_that_cannot_be_read_are_told_in_short(mlp, given, words, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        visualize.main([*flags(tmp_path / "out", mlp[2]), *given])
+    assert_refused(Outcome(stop.value.code, *capsys.readouterr()), *words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_flags_are_named(capsys):
+    with pytest.raises(SystemExit) as stop:
+        visualize.main(["--weight_folder=runs"])
+    assert_refused(Outcome(stop.value.code, *capsys.readouterr()), "--grok_weight_path", "--output_folder")
+
+
+@pytest.mark.parametrize(
+    "given", ["--weight-folder {}", "--weight_folder={}", "----weight_folder {}", "----weight_folder={}"]
+)
+def test_other_spellings_of_a_flag(given, mlp, tmp_path):
+    """With dashes, with "=", and with four dashes, as the paper's README prints the command."""
+    folder, out = mlp[2], tmp_path / "out"
+    rest = f"--grok_weight_path {folder}/final.pth --output_folder {out} --num-neurons 1 --max_frames 2"
+    assert visualize.main([*given.format(folder).split(), *rest.split()]) == 0
+    assert (out / "input_weights.gif").exists()
+
+
 def test_the_script_explains_itself():
     script = Path(visualize.__file__)
     command = [sys.executable, str(script), "--help"]
-    shown = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"COLUMNS": "100"}, check=True)
-    for flag in (
-        "--grok_weight_path",
-        "--weight_folder",
-        "--ticket_folder",
-        "--output_folder",
-        "--num_neurons",
-        "--max_frames",
-    ):
-        assert flag in shown.stdout
+    shown = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"COLUMNS": "100"}, check=True
+    ).stdout
+    for field in fields(visualize.Flags):
+        assert f" --{field.name} " in shown
+    assert "----" not in shown
