@@ -26,6 +26,7 @@ class Side:
     name: str
     values: Mapping[int, np.ndarray]  # {epoch: (panels, x)}
     test_acc: Mapping[int, float]  # {epoch: test accuracy}
+    panels: Panels
 
     def caption(self, epoch: int | None) -> str:
         if epoch is None:
@@ -36,11 +37,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Movie:
-    """What is drawn: the same panels and axes in every frame."""
+    """What is drawn. All sides have the same axes."""
 
     title: str
     note: Sequence[str]  # lines below the panels
-    panels: Panels
     sides: Sequence[Side]
     epochs: Sequence[tuple[int | None, ...]]  # what each frame shows: the epoch of each side, or None
 
@@ -72,10 +72,10 @@ def symmetric_ends(values: Sequence[np.ndarray]) -> tuple[tuple[float, float], s
     return (-end, end), f"; {outside}, and are drawn on the edge"
 
 
-def _lay_out(axes, movie: Movie, color: str) -> Callable[[np.ndarray | None, str], None]:
+def _lay_out(axes, panels: Panels, color: str) -> Callable[[np.ndarray | None, str], None]:
     """The empty panels of one side; returns what draws values and a caption into them."""
     axes.set_axis_off()
-    content, set_values = DRAW[movie.panels.draw](axes, movie.panels, color)
+    content, set_values = DRAW[panels.draw](axes, panels, color)
     title = axes.text(0.5, 1.01, "", transform=axes.transAxes, ha="center", va="bottom", size=11, color=color)
     for artist in (content, title):
         artist.set_animated(True)  # left out of the background
@@ -105,7 +105,8 @@ def render(movie: Movie) -> Iterator[np.ndarray]:
         figure.text(0.5, 0.01, note, ha="center", va="bottom", size=8, color="0.25", linespacing=1.4)
         grid = {"left": 0.01, "right": 0.99, "top": 0.89, "bottom": 0.08, "wspace": 0.02}
         all_axes = figure.subplots(1, len(movie.sides), squeeze=False, gridspec_kw=grid)[0]
-        show = [_lay_out(axes, movie, color) for axes, color in zip(all_axes, COLORS, strict=False)]
+        places = zip(all_axes, movie.sides, COLORS, strict=False)
+        show = [_lay_out(axes, side.panels, color) for axes, side, color in places]
         canvas.draw()
         background = canvas.copy_from_bbox(figure.bbox)
         for epochs in movie.epochs:

@@ -10,28 +10,25 @@ from analysis.neurons import input_weights, norms_in_and_out, strength
 from figures import Matrix
 
 
-@dataclass(frozen=True)
-class Choice:
-    """Which neurons are shown, in the order of the panels."""
-
-    neurons: np.ndarray  # (panels,) int64
-    labels: Sequence[str]
-
-
-def by_frequency(matrix: np.ndarray, num_neurons: int) -> Choice:
-    """Neurons by dominant frequency, then strength; of too many, evenly spaced ones in that order."""
+def by_frequency(matrix: np.ndarray, num_neurons: int) -> np.ndarray:
+    """Neurons by dominant frequency, then strength; of too many, evenly spaced ones in that order, ``(m, p) -> (panels,) int64``."""
     order = neuron_order(matrix)
-    chosen = order[np.linspace(0, len(order) - 1, min(num_neurons, len(order))).round().astype(int)]
-    frequencies = dominant_frequency(matrix)[0][chosen]
-    labels = [f"{neuron}: k = {k}" if k else f"{neuron}: no k" for neuron, k in zip(chosen, frequencies, strict=True)]
-    return Choice(chosen, labels)
+    return order[np.linspace(0, len(order) - 1, min(num_neurons, len(order))).round().astype(int)]
 
 
-def by_strength(norms: np.ndarray, num_neurons: int) -> Choice:
-    """The strongest neurons, the strongest first."""
-    strengths = strength(norms)
-    chosen = np.argsort(-strengths, stable=True)[:num_neurons]
-    return Choice(chosen, [f"{neuron}: {strengths[neuron]:.2g}" for neuron in chosen])
+def by_strength(norms: np.ndarray, num_neurons: int) -> np.ndarray:
+    """The strongest neurons, the strongest first, ``(m, 2) -> (panels,) int64``."""
+    return np.argsort(-strength(norms), stable=True)[:num_neurons]
+
+
+def tell_frequency(matrix: np.ndarray) -> list[str]:
+    """Each neuron's dominant frequency, ``(neurons, p) -> neurons texts``."""
+    return [f"k = {k}" if k else "no k" for k in dominant_frequency(matrix)[0]]
+
+
+def tell_strength(norms: np.ndarray) -> list[str]:
+    """Each neuron's strength, ``(neurons, 2) -> neurons texts``."""
+    return [f"{value:.2g}" for value in strength(norms)]
 
 
 def mark_dominant(matrix: np.ndarray) -> np.ndarray:
@@ -52,15 +49,18 @@ class View:
     axes: str  # what they are; {first} and {last} are the numbers of the first and last value
     first_x: int
     y_ends: tuple[float, float] | None  # None: as far as the values go
-    by: Matrix  # of the network that chooses the neurons: {name: weight} -> (neurons, numbers)
-    choose: Callable[[np.ndarray, int], Choice]  # (neurons, numbers), the most panels -> the neurons
-    order: str  # how they are labelled and ordered
+    by: Matrix  # what neurons are chosen and labelled by: {name: weight} -> (neurons, numbers)
+    choose: Callable[[np.ndarray, int], np.ndarray]  # (neurons, numbers), the most panels -> (panels,) int64
+    tell: Callable[[np.ndarray], Sequence[str]]  # (panels, numbers) -> their labels
+    order: str  # what choose and tell go by
+    meaning: str  # of ``order``
     num_neurons: int = 48  # the most panels
-    backdrop: Callable[[np.ndarray], np.ndarray] | None = None  # (neurons, numbers) -> (neurons, x), in gray
+    backdrop: Callable[[np.ndarray], np.ndarray] | None = None  # (panels, numbers) -> (panels, x), in gray
 
 
 def _curves_and_spectra(name: str, title: str, x: str, matrix: Matrix) -> tuple[View, View]:
-    choice = {"by": matrix, "choose": by_frequency, "order": "k, their strongest frequency"}
+    choice = {"by": matrix, "choose": by_frequency, "tell": tell_frequency}
+    choice |= {"order": "k", "meaning": "the strongest frequency"}
     curve = f"x: {x} = {{first}} … {{last}}; y: weight"
     share = "x: frequency = {first} … {last}; y: share of the neuron's power, at k in gray"
     curves = View(f"{name}_weights", title, matrix, np.asarray, "curves", curve, 0, None, **choice)
@@ -88,7 +88,9 @@ IMAGES = View(
     y_ends=None,
     by=norms_in_and_out,
     choose=by_strength,
-    order="strength, the L2 norm of a neuron's input weights times that of its output weights,",
+    tell=tell_strength,
+    order="strength",
+    meaning="the L2 norm of a neuron's input weights times that of its output weights",
     num_neurons=25,
 )
 

@@ -61,12 +61,17 @@ class Run:
     test_acc: Mapping[int, float]  # {epoch: accuracy}
 
 
+def functions_of(views: Sequence[View]) -> list[Matrix]:
+    """All that ``views`` need to know of a network."""
+    return [function for view in views for function in (view.matrix, view.by)]
+
+
 def read_run(name: str, folder: Path, epochs: Container[int] | None = None) -> Run:
     """A run's matrices at its checkpoints, or at those of ``epochs``. Raises UserError where it cannot be shown."""
     kind = load_json(folder / "config.json").get("kind")
     if kind not in VIEWS:
         raise UserError(f"{folder} is a run of kind {kind!r}; shown are runs of kind {', '.join(VIEWS)}")
-    matrices = read_matrices(folder, [view.matrix for view in VIEWS[kind]], epochs)
+    matrices = read_matrices(folder, functions_of(VIEWS[kind]), epochs)
     metrics = read_metrics(folder)
     return Run(name, kind, matrices, dict(zip(metrics["epoch"].astype(int), metrics["test_acc"], strict=True)))
 
@@ -79,25 +84,31 @@ def make_movie(
     grok_name: str,
     num_neurons: int,
 ) -> Movie:
-    """What the GIF of ``view`` draws: at the epochs of ``shown``, the neurons that ``grok`` chooses and orders."""
-    deciding = grok[view.by]
-    choice = view.choose(deciding, num_neurons)
+    """What the GIF of ``view`` draws: at the epochs of ``shown``, the neurons that ``grok`` chooses and orders.
+
+    Labels and backdrop tell what a neuron has become in its own run: a ticket's neuron may end at another frequency.
+    """
+    neurons = view.choose(grok[view.by], num_neurons)
+    values = [
+        {epoch: view.values(matrix[neurons]) for epoch, matrix in run.matrices[view.matrix].items()} for run in runs
+    ]
+    every = [value for of_run in values for value in of_run.values()]
+    y_ends, outside = (view.y_ends, "") if view.y_ends else symmetric_ends(every)
+    x_ends = view.first_x, view.first_x + every[0].shape[1] - 1
     sides = []
-    for run in runs:
-        values = {epoch: view.values(matrix[choice.neurons]) for epoch, matrix in run.matrices[view.matrix].items()}
-        sides.append(Side(run.name, values, run.test_acc))
-    values = [value for side in sides for value in side.values.values()]
-    y_ends, outside = (view.y_ends, "") if view.y_ends else symmetric_ends(values)
-    x_ends = view.first_x, view.first_x + values[0].shape[1] - 1
-    shown_of_all, number = len(choice.neurons), len(deciding)
-    count = f"{shown_of_all} of {number}" if shown_of_all < number else f"all {number}"
+    for run, of_run, last in zip(runs, values, shown[-1], strict=True):
+        own = run.matrices[view.by][last][neurons]
+        labels = [f"{neuron}: {text}" for neuron, text in zip(neurons, view.tell(own), strict=True)]
+        panels = Panels(view.draw, labels, x_ends, y_ends, view.backdrop(own) if view.backdrop else None)
+        sides.append(Side(run.name, of_run, run.test_acc, panels))
+    number = len(grok[view.by])
+    count = f"{len(neurons)} of {number}" if len(neurons) < number else f"all {number}"
     note = [
-        f"{count} neurons, labelled (after their number) and ordered by {view.order} in {grok_name}",
+        f"{count} neurons, ordered by {view.order} ({view.meaning}) in {grok_name}; "
+        f"labels: neuron and its {view.order} in the last frame of its run",
         f"{view.axes.format(first=x_ends[0], last=x_ends[1])}; the same in all panels and frames{outside}",
     ]
-    backdrop = view.backdrop(deciding[choice.neurons]) if view.backdrop else None
-    panels = Panels(view.draw, choice.labels, x_ends, y_ends, backdrop)
-    return Movie(view.title[0].upper() + view.title[1:], note, panels, sides, shown)
+    return Movie(view.title[0].upper() + view.title[1:], note, sides, shown)
 
 
 def _check_same_network(views: Sequence[View], networks: Mapping[str, Mapping[Matrix, np.ndarray]]) -> None:
@@ -127,7 +138,7 @@ def visualize(flags: Flags) -> None:
         raise UserError(f"the runs are of different kinds: dense is {runs[0].kind}, ticket is {runs[1].kind}")
     views = VIEWS[runs[0].kind]
     grok_path = flags.grok_weight_path.resolve()
-    grok = matrices_of(grok_path, [function for view in views for function in (view.matrix, view.by)])
+    grok = matrices_of(grok_path, functions_of(views))
     some = {run.name: {matrix: next(iter(run.matrices[matrix].values())) for matrix in run.matrices} for run in runs}
     _check_same_network(views, some | {"the checkpoint given by --grok_weight_path": grok})
 

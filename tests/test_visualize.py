@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -116,7 +116,7 @@ def test_frames_are_the_union_of_epochs_and_each_side_tells_its_own():
     assert gif.shown_epochs([[0, 100, 300], [0, 50, 100]]) == [(0, 0), (0, 50), (100, 100), (300, 100)]
     assert gif.shown_epochs([[0, 10], [5]]) == [(0, None), (0, 5), (10, 5)]
     assert gif.shown_epochs([[0, 10]]) == [(0,), (10,)]
-    side = gif.Side("ticket", {}, {2000: 0.98765})
+    side = gif.Side("ticket", {}, {2000: 0.98765}, Panels("bars", [], (1, 3), (0, 1)))
     assert side.caption(2000) == "ticket, epoch 2,000, test accuracy 0.988"
     assert side.caption(7) == "ticket, epoch 7"
     assert side.caption(None) == "ticket: no checkpoint yet"
@@ -145,15 +145,10 @@ def test_the_grokked_weights_choose_and_order_the_neurons_of_both_sides(mlp):
     for view in visualize.VIEWS["mlp"]:
         movie = visualize.make_movie(view, runs, shown, grok, "dense/final.pth", 48)
         # p = 7: neurons 0 ... 4 have the frequencies 2, 1, 3, 2, 1, all pure, so that the strengths decide by rounding.
-        assert [label.split(" ", 1)[1] for label in movie.panels.labels] == [
-            "k = 1",
-            "k = 1",
-            "k = 2",
-            "k = 2",
-            "k = 3",
-        ]
+        labels = movie.sides[0].panels.labels
+        assert [label.split(" ", 1)[1] for label in labels] == ["k = 1", "k = 1", "k = 2", "k = 2", "k = 3"]
         assert movie.epochs == shown
-        order = [int(label.split(":")[0]) for label in movie.panels.labels]
+        order = [int(label.split(":")[0]) for label in labels]
         assert sorted(order) == [0, 1, 2, 3, 4]
         for side, run in zip(movie.sides, runs, strict=True):
             assert list(side.values) == list(run.matrices[view.matrix])
@@ -163,7 +158,7 @@ def test_the_grokked_weights_choose_and_order_the_neurons_of_both_sides(mlp):
         assert "all 5 neurons" in movie.note[0]
 
     weights = np.stack([np.cos(2 * np.pi * k * np.arange(11) / 11) for k in (5, 4, 3, 2, 1, 1, 1)])
-    all_neurons, few = (by_frequency(weights, number).neurons for number in (48, 3))
+    all_neurons, few = (by_frequency(weights, number) for number in (48, 3))
     assert few[[0, -1]].tolist() == [all_neurons[0], 0]
 
 
@@ -172,19 +167,78 @@ def test_all_frequencies_are_shown(mlp):
     runs, grok = runs_and_grok(dense, ticket)
     view = next(view for view in visualize.VIEWS["mlp"] if view.name == "input_spectra")
     movie = visualize.make_movie(view, runs, [(300, 100)], grok, "final.pth", 48)
-    assert movie.panels.x_ends == (1, 3)
-    assert movie.panels.y_ends == (0, 1)
+    for side in movie.sides:
+        assert side.panels.x_ends == (1, 3)
+        assert side.panels.y_ends == (0, 1)
     assert movie.sides[0].values[300].shape == (5, 3)
-    np.testing.assert_array_equal(movie.panels.backdrop, np.eye(3)[[0, 0, 1, 1, 2]])
+    np.testing.assert_array_equal(movie.sides[0].panels.backdrop, np.eye(3)[[0, 0, 1, 1, 2]])
+
+
+def save_cosines(path: Path, epoch: int, frequencies: list[int], p: int = 11) -> Path:
+    """A network whose neuron i sees a cosine of ``frequencies[i]`` and adds one of the next neuron's; 0 is a neuron cut away."""
+    W = torch.tensor([[np.cos(2 * np.pi * k * a / p) * (k > 0) for a in range(p)] for k in frequencies])
+    eye = torch.eye(len(frequencies), dtype=W.dtype)
+    path.parent.mkdir(exist_ok=True)
+    save_tensors({"model": {"W_E": W, "W_inproj": eye, "W_outproj": eye, "W_U": W.roll(-1, 0)}, "epoch": epoch}, path)
+    return path
+
+
+def test_each_side_is_labelled_by_its_own_last_frame(tmp_path):
+    """Dense run, ticket and the network that orders the neurons have known frequencies, all of them different ones."""
+    grok = save_cosines(tmp_path / "grok" / "g.pth", 7, [3, 1, 2, 1])  # the order is 1 3 2 0, and 0 2 1 3 of the output
+    dense, ticket = (make_run(tmp_path / name, epochs=(0, 100)) for name in ("dense", "ticket"))
+    save_cosines(dense / "init.pth", 0, [1, 1, 1, 1])
+    save_cosines(dense / "final.pth", 100, [5, 4, 3, 2])
+    save_cosines(ticket / "init.pth", 0, [2, 2, 2, 2])
+    save_cosines(ticket / "50.pth", 50, [3, 3, 3, 3])
+    save_cosines(ticket / "final.pth", 60, [1, 0, 5, 4])
+    shown = gif.shown_epochs([[0, 100], [0, 50, 60]], 3)
+    runs = [visualize.read_run(folder.name, folder) for folder in (dense, ticket)]
+    movies = {
+        view.name: visualize.make_movie(
+            view, runs, shown, visualize.matrices_of(grok, visualize.functions_of([view])), "grok/g.pth", 48
+        )
+        for view in visualize.VIEWS["mlp"]
+    }
+    expected = {
+        "input": (["1: k = 4", "3: k = 2", "2: k = 3", "0: k = 5"], ["1: no k", "3: k = 4", "2: k = 5", "0: k = 1"]),
+        "output": (["0: k = 4", "2: k = 2", "1: k = 3", "3: k = 5"], ["0: no k", "2: k = 4", "1: k = 5", "3: k = 1"]),
+    }
+    marked = [[4, 2, 3, 5], [0, 4, 5, 1]]
+    for name, movie in movies.items():
+        assert tuple(side.panels.labels for side in movie.sides) == expected[name.split("_")[0]]
+        assert (
+            "ordered by k (the strongest frequency) in grok/g.pth; labels: neuron and its k in the last frame"
+            in (movie.note[0])
+        )
+        if name.endswith("spectra"):
+            for side, frequencies in zip(movie.sides, marked, strict=True):
+                np.testing.assert_array_equal(side.panels.backdrop, np.eye(6)[frequencies][:, 1:])
+        else:
+            assert movie.sides[0].panels.y_ends == movie.sides[1].panels.y_ends
+
+
+def test_labels_and_backdrop_are_drawn_on_their_own_side():
+    def frame_of(*panels: Panels) -> np.ndarray:
+        sides = [gif.Side("run", {0: np.zeros((1, 3))}, {}, each) for each in panels]
+        (frame,) = gif.render(gif.Movie("title", ["note"], sides, [(0, 0)]))
+        return frame
+
+    plain, other = (Panels("bars", ["0: k"], (1, 3), (0, 1), np.eye(3)[[k]]) for k in (0, 2))
+    labelled = replace(plain, labels=["0: no k"])
+    middle = 520
+    for panels in (other, labelled):
+        changed = (frame_of(plain, panels) != frame_of(plain, plain)).any((0, 2))
+        assert changed[middle:].any()
+        assert not changed[:middle].any()
 
 
 def movie_of(draw: str, *sides: dict[int, list[list[float]]]) -> gif.Movie:
-    sides = [
-        gif.Side(f"side {i}", {e: np.array(v, float) for e, v in side.items()}, {}) for i, side in enumerate(sides)
-    ]
-    ends, _ = gif.symmetric_ends([value for side in sides for value in side.values.values()])
+    values = [{epoch: np.array(value, float) for epoch, value in side.items()} for side in sides]
+    ends, _ = gif.symmetric_ends([value for side in values for value in side.values()])
     panels = Panels(draw, ["0: k = 1", "1: k = 2"], (0, 2), ends)
-    return gif.Movie("title", ["a note"], panels, sides, gif.shown_epochs([list(side.values) for side in sides]))
+    sides = [gif.Side(f"side {number}", side, {}, panels) for number, side in enumerate(values)]
+    return gif.Movie("title", ["a note"], sides, gif.shown_epochs([list(side) for side in values]))
 
 
 @pytest.mark.parametrize("draw", ["curves", "bars"])
@@ -221,9 +275,9 @@ def test_few_far_values_do_not_flatten_the_others_and_that_is_said():
 
 def test_a_gif_of_20_frames_of_noise_is_small(tmp_path):
     rng = np.random.default_rng(0)
-    sides = [gif.Side("noise", {epoch: rng.normal(size=(48, 67)) for epoch in range(20)}, {}) for _ in range(2)]
     panels = Panels("curves", [str(n) for n in range(48)], (0, 66), (-4, 4))
-    movie = gif.Movie("worst case", ["note"], panels, sides, [(epoch, epoch) for epoch in range(20)])
+    sides = [gif.Side("noise", {epoch: rng.normal(size=(48, 67)) for epoch in range(20)}, {}, panels) for _ in range(2)]
+    movie = gif.Movie("worst case", ["note"], sides, [(epoch, epoch) for epoch in range(20)])
     gif.save_gif(list(gif.render(movie)), tmp_path / "noise.gif")
     assert (tmp_path / "noise.gif").stat().st_size < 3e6
     assert len(iio.imread(tmp_path / "noise.gif")) == 20

@@ -52,7 +52,7 @@ def runs(tmp_path_factory):
 
 def movie_of(dense: Path, ticket: Path, num_neurons: int = 25) -> gif.Movie:
     both = [visualize.read_run("dense", dense), visualize.read_run("ticket", ticket)]
-    grok = visualize.matrices_of(dense / "final.pth", [IMAGES.matrix, IMAGES.by])
+    grok = visualize.matrices_of(dense / "final.pth", visualize.functions_of([IMAGES]))
     shown = gif.shown_epochs([[0, 100, 300], [0, 50, 100]])
     return visualize.make_movie(IMAGES, both, shown, grok, "dense/final.pth", num_neurons)
 
@@ -94,22 +94,28 @@ def test_strength_is_the_norm_of_what_comes_in_times_that_of_what_goes_out(num_l
     assert strength(norms_in_and_out(weights))[2] == 0
 
 
-def test_the_strongest_neurons_come_first_on_both_sides(runs):
-    dense, ticket = runs
-    movie = movie_of(dense, ticket, num_neurons=4)
-    strengths = strength(norms_in_and_out(torch.load(dense / "final.pth", weights_only=True)["model"]))
-    order = sorted(range(D_MODEL), key=lambda neuron: -strengths[neuron])[:4]
-    assert list(movie.panels.labels) == [f"{neuron}: {strengths[neuron]:.2g}" for neuron in order]
+def test_the_neurons_strongest_in_the_grokked_weights_come_first_and_each_side_tells_its_own_strengths(runs):
+    movie = movie_of(*runs, num_neurons=4)
+
+    def strengths(folder: Path) -> list[float]:
+        """By loops over the weights of the last checkpoint."""
+        weights = torch.load(folder / "final.pth", weights_only=True)["model"]
+        return [weights["W_in"][m].norm().item() * weights["W_h.0"][:, m].norm().item() for m in range(D_MODEL)]
+
+    grok = strengths(runs[0])
+    order = sorted(range(D_MODEL), key=lambda neuron: -grok[neuron])[:4]
     for side, folder in zip(movie.sides, runs, strict=True):
+        own = strengths(folder)
+        assert list(side.panels.labels) == [f"{neuron}: {own[neuron]:.2g}" for neuron in order]
         for epoch, path in visualize.list_checkpoints(folder).items():
             weights = torch.load(path, weights_only=True)["model"]["W_in"]
             np.testing.assert_array_equal(side.values[epoch], weights[order])
-    assert "4 of 7 neurons" in movie.note[0]
-    assert "strength, the L2 norm" in movie.note[0]
-    assert "dense/final.pth" in movie.note[0]
+    assert movie.sides[0].panels.labels != movie.sides[1].panels.labels
+    assert "4 of 7 neurons, ordered by strength (the L2 norm" in movie.note[0]
+    assert "dense/final.pth; labels: neuron and its strength in the last frame of its run" in movie.note[0]
     assert "square-root scale" in movie.note[1]
     ties = np.ones((5, 2))
-    assert by_strength(ties, 3).neurons.tolist() == [0, 1, 2]
+    assert by_strength(ties, 3).tolist() == [0, 1, 2]
 
 
 def test_the_colour_scale_is_symmetric_monotone_and_white_at_zero():
@@ -137,8 +143,8 @@ def frames_of(*frames: np.ndarray, end: float = 1.0, num_sides: int = 2) -> list
     """Frames whose sides all show these values, ``(panels, 784)``."""
     epochs = range(len(frames))
     panels = Panels("images", [f"{neuron}: 1" for neuron in range(len(frames[0]))], (0, 783), (-end, end))
-    sides = [gif.Side("run", dict(zip(epochs, frames, strict=True)), {}) for _ in range(num_sides)]
-    return list(gif.render(gif.Movie("title", ["note"], panels, sides, [(epoch,) * num_sides for epoch in epochs])))
+    sides = [gif.Side("run", dict(zip(epochs, frames, strict=True)), {}, panels) for _ in range(num_sides)]
+    return list(gif.render(gif.Movie("title", ["note"], sides, [(epoch,) * num_sides for epoch in epochs])))
 
 
 def boxes_of(changed: np.ndarray) -> list[tuple[slice, slice]]:
@@ -188,7 +194,8 @@ def test_nothing_but_images_and_captions_differs_between_frames_and_sides(runs):
         assert (frame[~images] != frames[0][~images]).any(), "the captions"
         np.testing.assert_array_equal(frame[~images & ~captions], frames[0][~images & ~captions])
     # One scale for all: at epoch 0 the dense run's weights are the ticket's, where those are not pruned.
-    assert movie.panels.y_ends == (-movie.panels.y_ends[1], movie.panels.y_ends[1])
+    dense_ends, ticket_ends = (side.panels.y_ends for side in movie.sides)
+    assert dense_ends == ticket_ends == (-dense_ends[1], dense_ends[1])
     boxes = sorted(boxes_of(images), key=lambda box: box[1].start > 520)
     for dense, ticket in zip(boxes[:D_MODEL], boxes[D_MODEL:], strict=True):
         dense, ticket = frames[0][dense], frames[0][ticket]
@@ -212,8 +219,8 @@ def test_a_gif_of_many_frames_is_small(tmp_path):
     dense = {epoch: 0.9**epoch * start + 0.03 * rng.normal(size=size) for epoch in range(12)}
     values = dense, {epoch: value * mask for epoch, value in dense.items()}
     panels = Panels("images", ["0: 1"] * IMAGES.num_neurons, (0, 783), (-4, 4))
-    sides = [gif.Side("noise", side, {}) for side in values]
-    movie = gif.Movie("title", ["note"], panels, sides, [(epoch, epoch) for epoch in range(12)])
+    sides = [gif.Side("noise", side, {}, panels) for side in values]
+    movie = gif.Movie("title", ["note"], sides, [(epoch, epoch) for epoch in range(12)])
     gif.save_gif(list(gif.render(movie)), tmp_path / "noise.gif")
     assert (tmp_path / "noise.gif").stat().st_size < 3e6 * 12 / 60
 
