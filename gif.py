@@ -103,7 +103,8 @@ def render(movie: Movie) -> Iterator[np.ndarray]:
         figure.text(0.5, 0.975, movie.title, ha="center", va="top", size=12)
         note = "\n".join(textwrap.fill(line, round(15 * width)) for line in movie.note)
         figure.text(0.5, 0.01, note, ha="center", va="bottom", size=8, color="0.25", linespacing=1.4)
-        grid = {"left": 0.01, "right": 0.99, "top": 0.89, "bottom": 0.08, "wspace": 0.02}
+        bottom = 0.03 + 0.022 * len(note.splitlines())  # a long note takes room from the panels
+        grid = {"left": 0.01, "right": 0.99, "top": 0.89, "bottom": bottom, "wspace": 0.02}
         all_axes = figure.subplots(1, len(movie.sides), squeeze=False, gridspec_kw=grid)[0]
         places = zip(all_axes, movie.sides, COLORS, strict=False)
         show = [_lay_out(axes, side.panels, color) for axes, side, color in places]

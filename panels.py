@@ -86,8 +86,8 @@ def _plots(draw: Callable, axes, panels: Panels, color: str) -> Drawn:
         axes.text(x + LEFT, y + TOP + 0.04, label, size=size, color="0.25")
     # The axes are the same in all panels: their numbers stand once, at the panel in the lower left corner.
     lowest = corners[:, 1].min()
-    for at, end in zip((BOTTOM, TOP), panels.y_ends, strict=True):
-        axes.text(LEFT - 0.05, lowest + at, f"{end:.2g}", size=size, ha="right", va="center")
+    for at, end, align in zip((BOTTOM, TOP), panels.y_ends, ("bottom", "top"), strict=True):  # not beside the label
+        axes.text(LEFT - 0.05, lowest + at, f"{end:.2g}", size=size, ha="right", va=align)
     for at, end, align in zip((LEFT, RIGHT), panels.x_ends, ("left", "right"), strict=True):
         axes.text(at, lowest + BOTTOM - 0.07, f"{end}", size=size, ha=align, va="top")
     if panels.backdrop is not None:
@@ -130,7 +130,7 @@ def _images(axes, panels: Panels, color: str) -> Drawn:
     scale = next((s for s in range(width, 0, -1) if math.prod(room(s)) >= number), None)
     if scale is None:
         raise UserError(f"{number} images do not fit into the picture: --num_neurons {math.prod(room(1))} is the most")
-    columns = min(room(scale)[0], number)
+    columns = math.ceil(number / room(scale)[1])
     rows = math.ceil(number / columns)
     pitch = np.array([side * scale + GAP, side * scale + STRIP + GAP])  # x and y from image to image
     places = np.stack([np.arange(number) % columns, np.arange(number) // columns], -1)
@@ -138,7 +138,8 @@ def _images(axes, panels: Panels, color: str) -> Drawn:
     axes.set(xlim=(0, box.width), ylim=(box.height, 0))  # a unit is a pixel, and y runs downwards as in images
 
     size, end, palette = min(6.5, 0.085 * pitch[0]), panels.y_ends[1], shades()
-    square = np.array([[0, 0], [0, 1], [1, 1], [1, 0], [0, 0]]) * (side * scale)
+    # Just outside of the pixels of the image, which would hide it.
+    square = np.array([[0, 0], [0, 1], [1, 1], [1, 0], [0, 0]]) * (side * scale + 1) - 1
     axes.add_collection(LineCollection(corners[:, None] + square, colors="0.75", linewidths=0.6))
     for (x, y), label in zip(corners, panels.labels, strict=True):
         axes.text(x, y - 3, label, size=size, color="0.25")

@@ -62,7 +62,7 @@ def _curves_and_spectra(name: str, title: str, x: str, matrix: Matrix) -> tuple[
     choice = {"by": matrix, "choose": by_frequency, "tell": tell_frequency}
     choice |= {"order": "k", "meaning": "the strongest frequency"}
     curve = f"x: {x} = {{first}} … {{last}}; y: weight"
-    share = "x: frequency = {first} … {last}; y: share of the neuron's power, at k in gray"
+    share = "x: frequency = {first} … {last}; y: share of the neuron's power, gray at the label's k"
     curves = View(f"{name}_weights", title, matrix, np.asarray, "curves", curve, 0, None, **choice)
     choice["backdrop"] = mark_dominant
     return curves, View(

@@ -256,6 +256,18 @@ def test_axes_are_the_same_in_all_frames_and_on_both_sides(draw):
     np.testing.assert_array_equal(*inked)
 
 
+@pytest.mark.parametrize("words", [1, 80])
+def test_a_note_of_any_length_stays_clear_of_the_panels(words):
+    panels = Panels("curves", ["0: k"] * 48, (0, 66), (-1, 1))
+    side = gif.Side("run", {0: np.zeros((48, 67))}, {}, panels)
+    (frame,) = gif.render(gif.Movie("title", ["several " * words], [side], [(0,)]))
+    empty = (frame == 255).all((1, 2))
+    rows = np.flatnonzero(~empty)
+    assert rows[-1] < 715
+    gaps = np.diff(rows[rows > 400]) - 1  # between panels 10, between lines 5
+    assert (gaps >= 12).sum() == 1
+
+
 def test_a_side_without_a_checkpoint_yet_is_empty():
     frames = list(gif.render(movie_of("bars", {0: [[1, 2, 3], [1, 2, 3]]}, {4: [[1, 2, 3], [1, 2, 3]]})))
     ink = [(frame[100:640, 560:] == [0xD5, 0x5E, 0x00]).all(-1).sum() for frame in frames]

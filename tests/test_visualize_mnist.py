@@ -180,6 +180,10 @@ def test_every_weight_is_a_square_of_its_colour_in_its_place(num_panels, num_sid
     for found in of_sides[:num_sides]:
         np.testing.assert_array_equal(np.stack(found), expected)
     assert (expected == 255).all(-1).mean() > 0.4, "pruned weights are white"
+    for y, x in boxes:  # and a gray line runs round them
+        ring = frame[y.start - 1 : y.stop + 1, x.start - 1 : x.stop + 1].copy()
+        ring[1:-1, 1:-1] = 200
+        assert ((ring > 180) & (ring < 220)).all()
 
 
 def test_nothing_but_images_and_captions_differs_between_frames_and_sides(runs):
