@@ -163,7 +163,7 @@ def visualize(flags: Flags) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     # The command in the README of the paper's code has four dashes here, and is pasted.
-    argv = [arg[2:] if arg.startswith("----weight_folder") else arg for arg in (sys.argv[1:] if argv is None else argv)]
+    argv = [arg[2:] if arg.startswith("----weight") else arg for arg in (sys.argv[1:] if argv is None else argv)]
     return run_script(lambda: visualize(parse_flags(Flags, argv, prog="visualize.py", description=__doc__)))
 
 

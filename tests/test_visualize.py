@@ -395,7 +395,7 @@ def test_missing_flags_are_named(capsys):
 
 
 @pytest.mark.parametrize(
-    "given", ["--weight-folder {}", "--weight_folder={}", "----weight_folder {}", "----weight_folder={}"]
+    "given", ["--weight-folder {}", "--weight_folder={}", "----weight_folder {}", "----weight-folder={}"]
 )
 def test_other_spellings_of_a_flag(given, mlp, tmp_path):
     """With dashes, with "=", and with four dashes, as the paper's README prints the command."""
