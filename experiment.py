@@ -237,12 +237,12 @@ def ticket_job(config: TicketFields, population: bool = False) -> Job:
     use_cpu(config)
     dense, epoch, path = ticket_source(config)
     folder, trained = ticket_folder(config), dense.settings()
-    if config.use_mask and not folder.is_finished and not config.allow_other_code:
-        if standing(trained, config.dense()) == "other":
-            raise UserError(
-                f"the code that trains has changed since the dense run at {dense.path}: train it again with --rerun of "
-                f"{script_of(config)}, or take its mask all the same with --allow_other_code=True"
-            )
+    is_new = config.use_mask and not folder.is_finished
+    if is_new and not config.allow_other_code and standing(trained, config.dense()) == "other":
+        raise UserError(
+            f"the code that trains has changed since the dense run at {dense.path}: train it again with --rerun of "
+            f"{script_of(config)}, or take its mask all the same with --allow_other_code=True"
+        )
     source = {"dense_run": dense.path.name, "checkpoint": path.name, "prune_at": config.prune_at, "epoch": epoch}
     mask = None
     if config.use_mask:

@@ -63,8 +63,11 @@ def body(argv: list[str] | None) -> None:
             move_aside(job)
         dense = run_job(job)
         if flags.stage == "train_full":
-            print_results({"dense": read_result(dense.path)}, config.mem_threshold, config.gen_threshold)
-            print(f"run folder: {dense.path}\nNext: python main.py --stage=prune, with the same flags")
+            result = read_result(dense.path)
+            print_results({"dense": result}, config.mem_threshold, config.gen_threshold)
+            print(f"run folder: {dense.path}")
+            if result.summary["status"] != "diverged":
+                print("Next: python main.py --stage=prune, with the same flags")
             return
     job = make_mask(config, flags.rerun)
     if flags.stage == "prune":

@@ -62,7 +62,10 @@ def prepare(job: Job, split: Split, log_live: bool = True) -> Member:
 def note_code(job: Job) -> None:
     """Put into the config.json of a run that goes on what it executes from now on, besides what it has executed."""
     before, now = job.folder.settings(), job.settings["executed"]
-    if standing(before, job.asked) != "current":
+    state = standing(before, job.asked)
+    if state == "unknown":
+        return
+    if state == "other":
         before["code"] = f"{SCHEME}: changed while it trained"
         print(f"{job.folder.path}: the code that trains has changed since the run began; --rerun begins anew")
     else:

@@ -98,17 +98,11 @@ class _Reader:
 
     def _refer(self, node: ast.AST) -> str | None:
         """What a name of the module stands for, however it was imported; None for all else. Notes what is ours."""
-        if isinstance(node, ast.Name) and node.id in self.names:
-            value = self.names[node.id]
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            module = self.names.get(node.value.id)
-            if not isinstance(module, ModuleType):
-                return None
+        value = self._value(node)
+        if isinstance(node, ast.Attribute) and value is not None:
+            module = self._value(node.value)
             if not _is_ours(module):
                 return f"{module.__name__}.{node.attr}"
-            value = vars(module).get(node.attr)
-        else:
-            return None
         if isinstance(value, dict):  # a table of choices
             self.used += [(key, thing) for key in value.keys() & self.chosen for thing in _callables(value[key])]
             return None
@@ -117,6 +111,14 @@ class _Reader:
         if _callables(value):
             self.used += [("", value)] if _is_ours(value) else []
             return getattr(value, "__qualname__", None) if _is_ours(value) else _name(value)
+        return None
+
+    def _value(self, node: ast.AST) -> Any:
+        """What a name or a dotted name is; None where it is no name of the module, or none that is reached through modules."""
+        if isinstance(node, ast.Name):
+            return self.names.get(node.id)
+        if isinstance(node, ast.Attribute) and isinstance(module := self._value(node.value), ModuleType):
+            return getattr(module, node.attr, None)
         return None
 
 

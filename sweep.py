@@ -66,7 +66,9 @@ def end_with_stdin() -> None:
     """End as after SIGTERM, saved, when standard input closes: the sweep that holds its other end is gone, even after kill -9."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        os.read(
+            sys.stdin.fileno(), 1
+        )  # nothing is ever written; a buffered read would hold a lock that Python wants at exit
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()

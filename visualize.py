@@ -10,6 +10,11 @@ writes, with the last frame of each GIF as .png,
     MNIST                input_images.gif: what the strongest neurons look for, as images
 """
 
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the imports below run ends without a traceback
+
 import sys
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass

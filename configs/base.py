@@ -11,7 +11,7 @@ from errors import UserError
 # These decide where and how a run is computed, shown and read, not what is learned: no part of a run's identity.
 NOT_IDENTITY = (
     *("root", "device", "threads", "wandb_project", "mem_threshold", "gen_threshold", "data_root"),
-    *("allow_other_code",),
+    *("allow_other_code", "global_pruning"),
 )
 
 

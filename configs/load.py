@@ -78,7 +78,7 @@ def parse(script: type, argv: list[str] | None, *, prog: str, description: str, 
     are the script's flags seen so far. Gives ``(script flags, config)``.
     Raises UserError, or SystemExit with status 2 and a message for what the flags themselves get wrong.
     """
-    argv = _spell_out(sys.argv[1:] if argv is None else argv)
+    argv = sys.argv[1:] if argv is None else argv
     given = _peek(argv, ("config", "dataset", "dense_run"))
     path = given["config"] or (default_config(given) if default_config else None)
     if path is None:
@@ -98,7 +98,7 @@ def parse(script: type, argv: list[str] | None, *, prog: str, description: str, 
 
 def parse_sweep(script: type, argv: list[str] | None, *, prog: str, description: str) -> tuple[Any, Sweep]:
     """The same for a sweep, whose module defines ``sweep``: flags override its seeds and the fields of its base."""
-    argv = _spell_out(sys.argv[1:] if argv is None else argv)
+    argv = sys.argv[1:] if argv is None else argv
     default = next(field.default for field in fields(script) if field.name == "config")
     path = _peek(argv, ("config",))["config"] or default
     sweep = load_module(path, "sweep")
@@ -122,6 +122,7 @@ def parse_flags(script: type, argv: list[str] | None, *, prog: str, description:
 
 def override(script: type, config: RunConfig, argv: list[str], prog: str, description: str) -> tuple[Any, Any]:
     """``(script flags, config)`` after the flags in ``argv``; every field of ``config`` is one."""
+    _check_names(argv)
     args = make_dataclass(
         "Args",
         [
@@ -134,9 +135,10 @@ def override(script: type, config: RunConfig, argv: list[str], prog: str, descri
 
 
 def _peek(argv: list[str], names: tuple[str, ...]) -> dict[str, str | None]:
+    """The values of some flags, before it is known which others there are. Either spelling, ``--dense_run`` and ``--dense-run``."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for name in names:
-        early.add_argument(f"--{name}", nargs="?")
+        early.add_argument(*dict.fromkeys([f"--{name}", f"--{name.replace('_', '-')}"]), nargs="?")
     given = vars(early.parse_known_args(argv)[0])
     for name, value in given.items():
         if value == "":
@@ -144,22 +146,22 @@ def _peek(argv: list[str], names: tuple[str, ...]) -> dict[str, str | None]:
     return given
 
 
-def _spell_out(argv: list[str]) -> list[str]:
-    """One spelling for each flag: underscores, and ``--scope local`` for ``--global_pruning False``."""
-    names = [arg.split("=", 1) if arg.startswith("--") else [arg] for arg in argv]
-    spelt = [["--" + name[0][2:].replace("-", "_"), *name[1:]] if name[0].startswith("--") else name for name in names]
-    text = "\0".join("=".join(name) for name in spelt)
-    for value, scope in (("True", "global"), ("False", "local")):
-        for separator in ("=", "\0"):
-            text = text.replace(f"--global_pruning{separator}{value}", f"--scope={scope}")
-    return text.split("\0") if text else []
+def _check_names(argv: list[str]) -> None:
+    """Raise UserError where two names of one setting are given different values: the later would win without a word."""
+    given = _peek(argv, ("prune_at", "checkpoint", "scope", "global_pruning"))
+    given["global_pruning"] = {"True": "global", "False": "local"}.get(given["global_pruning"])
+    for name, other in (("prune_at", "checkpoint"), ("scope", "global_pruning")):
+        if None not in (given[name], given[other]) and given[name] != given[other]:
+            raise UserError(
+                f"--{name} and --{other} are two names of one setting and say different things; leave one out"
+            )
 
 
 def _with_dense_run(config, folder: str):
     stored = load_json(Path(folder) / "config.json")
     dense = config_from_json(stored, Path(folder) / "config.json")
     if isinstance(dense, TicketFields):
-        raise UserError(f"--dense_run {folder} is a ticket; give the folder of a dense run")
+        raise UserError(f"--dense_run {folder} holds another run, a ticket; give the folder of a dense run")
     cls = type(config) if config.kind == dense.kind else TICKET[dense.kind]
     usual = {field.name: field.default for field in fields(config)}
     chosen = {field.name: getattr(config, field.name) for field in fields(TicketFields)}

@@ -24,7 +24,9 @@ class TicketFields:
     prune_at: Annotated[str, arg(aliases=("--checkpoint",))] = "generalization"
     """Where in the dense run the mask is taken: init, memorization, generalization, or a saved epoch."""
     scope: Literal["global", "local"] = "global"
-    """global: one ranking over all matrices; local (or --global_pruning=False): the same rate in each matrix."""
+    """global: one ranking over all matrices; local: the same rate in each matrix."""
+    global_pruning: bool | None = None
+    """Another name of --scope: True is global, False is local."""
     memorization_epoch: Whole | Literal["auto"] = 2_000
     """What memorization means: the last checkpoint at or before this epoch; auto: the first at or after t_mem."""
     generalization_epoch: Whole | Literal["auto"] = 28_000
@@ -44,6 +46,11 @@ class TicketFields:
 
     def __post_init__(self):
         super().__post_init__()
+        if self.global_pruning is not None:
+            object.__setattr__(
+                self, "scope", "global" if self.global_pruning else "local"
+            )  # frozen, and still being made
+            object.__setattr__(self, "global_pruning", None)
         if self.prune_at not in ("init", "memorization", "generalization") and not self.prune_at.isdecimal():
             raise UserError(f"prune_at must be init, memorization, generalization or an epoch, not {self.prune_at!r}")
 

@@ -353,6 +353,34 @@ def test_a_damaged_init_of_the_dense_run(runs, place, damage):
     assert not [name for name in after if "magnitude0.5" in name and "summary" in name]
 
 
+@pytest.mark.parametrize("flags", [[], ["--prune_at=20", "--pruning_rate=0.3"], ["--prune_at=memorization"]])
+def test_a_finished_run_without_its_last_checkpoint_is_damaged(runs, place, flags):
+    """An earlier checkpoint must not pass for the last one."""
+    dense, _, _ = runs
+    (dense / "final.pth").unlink()
+    before = snapshot(place)
+    assert_refused(call("main", "--stage=prune", *flags), "final.pth of epoch 30 is not there", dense.name)
+    assert snapshot(place) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("status", 1),
+        ("weights", "many"),
+        ("seconds", None),
+        ("best_test_acc", "high"),
+        ("kept_per_matrix", []),
+        ("epochs", "30"),
+    ],
+)
+def test_a_summary_with_a_value_of_the_wrong_type(runs, place, name, value):
+    dense, _, _ = runs
+    path = dense / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    assert_refused(call("train"), "summary.json is damaged", f"{name} is {value!r}")
+
+
 def test_a_checkpoint_that_is_missing(runs, place):
     dense, _, _ = runs
     (dense / "20.pth").unlink()
@@ -498,6 +526,11 @@ def write_words(path: Path) -> None:
     path.write_text(path.read_text().replace("0", "o"))
 
 
+def cut_at_a_line(path: Path) -> None:
+    """As after a copy that was cut short: every row that is left is whole."""
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-5]))
+
+
 def drop_header(path: Path) -> None:
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
 
@@ -507,7 +540,7 @@ def write_long_cell(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [shorten_a_row, empty, write_noise, write_words, drop_header, write_long_cell, make_folder]
+    "damage", [cut_at_a_line, shorten_a_row, empty, write_noise, write_words, drop_header, write_long_cell, make_folder]
 )
 @pytest.mark.parametrize("script", ["train", "prune", "main"])
 def test_a_damaged_metrics_csv(runs, place, script, damage):
@@ -609,7 +642,7 @@ def test_a_disk_that_fails(place, monkeypatch, function, after, undisturbed_byte
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints.os, function, fail)
-        assert_refused(call("train"), "No space left on device")
+        assert_refused(call("train"), "cannot write runs/", "no space left on device", "the same command goes on")
     assert not list(Path("runs").rglob("*.tmp"))
     ((folder,), _) = run_folders("runs")
     for path in folder.glob("*.pth"):
@@ -631,7 +664,7 @@ def test_a_full_disk_as_torch_reports_it(place, monkeypatch):
 def test_a_full_disk_loses_no_finished_run(runs, place, monkeypatch):
     monkeypatch.setattr(checkpoints.os, "fsync", lambda _: _raise(OSError(errno.ENOSPC, "No space left on device")))
     before = snapshot(place)
-    assert_refused(call("prune", "--prune_at=20", "--pruning_rate=0.5"), "No space left on device")
+    assert_refused(call("prune", "--prune_at=20", "--pruning_rate=0.5"), "config.json", "no space left on device")
     after = snapshot(place)
     assert before.items() <= after.items()
     assert "is finished and is reused" in call("train").out

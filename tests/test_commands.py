@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from dataclasses import fields
@@ -19,6 +20,7 @@ from configs.base import MLPConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 
 FREE = "--device=cpu --threads=1"  # not part of a run's identity
+CUT_MNIST = REPOSITORY / "tests" / "fixtures" / "mnist"
 GIFS = [f"{side}_{what}.gif" for side in ("input", "output") for what in ("weights", "spectra")]
 
 
@@ -51,7 +53,8 @@ def test_train_prune_visualize(place, size, dense_config, ticket_config, kind, c
     assert f"run folder: {dense}" in outcome.out
     outcome = run(f"python prune.py --config {ticket_config}", size, draw=True)
     (_,), (ticket,) = run_folders("runs")
-    assert f"run folders: {dense} (dense), {ticket} (ticket)" in outcome.out
+    for text in (f"{dense} (dense)", f"{ticket} (ticket)", f"picture       {ticket / 'comparison.png'}"):
+        assert text in outcome.out
     assert load(ticket / "mask.pth")["source"]["epoch"] == 30
     command = (
         f"python visualize.py --grok_weight_path {dense / 'final.pth'} --weight_folder {dense} "
@@ -80,7 +83,7 @@ def test_main_tells_the_whole_story(place, capsys):
     for name, kept in mask.items():
         assert by_name[name]["kept"] == str(int(kept.sum()))
         assert by_name[name]["removed"] == str(int((~kept).sum()))
-    assert "no speedup: the ticket does not get to test acc 0.95 within 30 epochs" in outcome.out
+    assert "no speedup: the ticket's t_gen at test acc 0.95 is > 30" in outcome.out
     picture = ticket / "comparison.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
     for text in (f"{dense} (dense)", f"{ticket} (ticket)", f"picture       {picture}", f"{dense / 'wandb'}"):
@@ -93,6 +96,65 @@ def test_main_tells_the_whole_story(place, capsys):
     follow = next(line for line in after.splitlines() if "python main.py" in line)
     run(follow)
     assert len(run_folders("runs")[1]) == 2
+
+
+MNIST = (
+    "--device=cpu",
+    f"--data_root={CUT_MNIST}",
+    "--train_size=20",
+    "--d_model=9",
+    "--num_epochs=30",
+    "--save_every=10",
+)
+
+
+@pytest.mark.parametrize(
+    ("flags", "size"),
+    [
+        ([], TINY),
+        (["--config=configs/config_pruning_transformer.py"], TINY_TRANSFORMER),
+        (["--config=configs/config_pruning_transformer.py", "--num_layers=2"], TINY_TRANSFORMER),
+        (["--dataset=mnist"], MNIST),
+        (["--use_mask=False"], TINY),
+        (["--prune_at=init"], TINY),
+        (["--fn_name=only_add", "--num_layers=1"], TINY),
+        (["--dense_run=elsewhere/dense"], ()),
+    ],
+    ids=["mlp", "transformer", "two layers", "mnist", "no mask", "init", "only_add", "named"],
+)
+def test_what_main_recommends_works_for_that_kind_of_run(place, flags, size):
+    if "--dense_run=elsewhere/dense" in flags:
+        succeed("train", "--root=made")
+        Path("elsewhere").mkdir()
+        run_folders("made")[0][0].rename("elsewhere/dense")
+    told = succeed("main", *flags, size=size).out.partition("Next:")[2].replace("\\\n", " ")
+    commands = [line.strip() for line in told.splitlines() if line.strip().startswith("python ")]
+    assert len(commands) == (1 if "--use_mask=False" in flags else 2)
+    folders = len(run_folders("runs")[0]), len(run_folders("runs")[1])
+    for command in commands:
+        followed = shell(command, place)
+        assert followed.returncode == 0, followed.stderr
+    expected = folders if "--use_mask=False" in flags else (folders[0], folders[1] + 1)
+    assert (len(run_folders("runs")[0]), len(run_folders("runs")[1])) == expected, "another mask of the same dense run"
+
+
+@pytest.mark.parametrize(
+    "script", ["main", "train", "prune", "sweep", "visualize", "report", "train_mnist", "prune_mnist"]
+)
+def test_ctrl_c_in_the_first_second_leaves_no_traceback(place, script):
+    """While the imports run."""
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", str(REPOSITORY / f"{script}.py"), "--help"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        for line in process.stderr:  # the names of modules as they are imported
+            if "torch._C" in line or "numpy" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+    assert process.returncode in (-signal.SIGINT, 130)
+    assert "Traceback" not in rest
+    assert "KeyboardInterrupt" not in rest
 
 
 def test_the_stages_one_after_another(place):

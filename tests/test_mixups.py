@@ -10,6 +10,7 @@ from scripts import assert_refused, call, load, run_folders, succeed
 
 import report
 import sweep
+from source_hash import SCHEME
 from training.signals import STOPPING, catch_signals
 
 
@@ -69,9 +70,9 @@ def test_resuming_with_changed_code_is_said_and_recorded(runs):
     dense, _ = runs
     (dense / "summary.json").unlink()
     path = dense / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "code": "older"}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "code": f"{SCHEME}:older"}))
     assert "has changed since the run began" in succeed("train")
-    assert json.loads(path.read_text())["code"] == "changed while it trained"
+    assert "changed while it trained" in json.loads(path.read_text())["code"]
     assert "has changed since" in succeed("train")
 
 
@@ -89,6 +90,75 @@ def test_a_state_from_after_the_end_is_refused(runs):
     (shorter / "summary.json").unlink()
     (shorter / "state.pth").write_bytes(state)
     assert_refused(call("train", "--num_epochs=3"), "state.pth", "another run")
+
+
+def test_a_state_of_another_seed_is_refused(runs):
+    """Of the same shapes and the same epoch: nothing but the run that it names tells it from this one's."""
+    dense, _ = runs
+    succeed("train", "--seed=7")
+    other = next(path for path in dense.parent.iterdir() if "seed7" in path.name)
+    (dense / "summary.json").unlink()
+    (dense / "state.pth").write_bytes((other / "state.pth").read_bytes())
+    assert_refused(call("train"), str(dense.name), "state.pth is another run's", "--rerun")
+
+
+def test_a_state_from_before_states_named_their_run_is_taken(runs):
+    dense, _ = runs
+    (dense / "summary.json").unlink()
+    state = load(dense / "state.pth")
+    del state["identity"], state["columns"]
+    scripts.torch.save(state, dense / "state.pth")
+    before = (dense / "metrics.csv").read_bytes()
+    assert "goes on from epoch 30" in succeed("train").out
+    assert (dense / "metrics.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "names"),
+    [
+        (["--prune_at=init", "--checkpoint=generalization"], ["--prune_at", "--checkpoint"]),
+        (["--checkpoint=generalization", "--prune-at", "init"], ["--prune_at", "--checkpoint"]),
+        (["--scope=local", "--global_pruning=True"], ["--scope", "--global_pruning"]),
+        (["--global-pruning", "False", "--scope=global"], ["--scope", "--global_pruning"]),
+    ],
+)
+def test_two_names_of_one_setting_with_different_values_are_a_mistake(place, flags, names):
+    for script in ("main", "prune"):
+        assert_refused(call(script, *flags), *names, "two names of one setting")
+
+
+def test_two_names_of_one_setting_with_one_value_are_none(runs):
+    _, ticket = runs
+    for flags in (["--prune_at=30", "--checkpoint=30"], ["--scope=global", "--global_pruning=True"]):
+        assert f"{ticket.name} is finished and is reused" in succeed("prune", *flags).out
+
+
+def test_global_pruning_overrides_what_a_config_module_says(runs, monkeypatch):
+    module = Path("mine.py")
+    module.write_text("from configs.ticket import MLPTicketConfig\nconfig = MLPTicketConfig(scope='local')")
+    assert "magnitude0.6_global_at30" in succeed("prune", f"--config={module}", "--global_pruning=True").out
+    assert "magnitude0.6_local_at30" in succeed("prune", f"--config={module}").out
+    monkeypatch.setitem(scripts.SCRIPTS, "sweep", sweep.main)
+    module.write_text(
+        "from configs.ticket import MLPTicketConfig\nfrom configs.sweep import Sweep\n"
+        "sweep = Sweep(MLPTicketConfig(), {'global_pruning': [True, False]})"
+    )
+    assert_refused(call("sweep", f"--config={module}", size=()), "global_pruning is no axis")
+
+
+def test_advice_names_only_flags_that_exist(runs):
+    dense, _ = runs
+    assert "--retrain_seed" not in call("prune", f"--dense_run={dense}", "--seed=5").message
+    assert_refused(call("prune", f"--dense_run={dense}", "--lr=5"), "--retrain_lr")
+
+
+def test_advice_repeats_the_flags_that_matter(place):
+    """Those that say where and how it is computed, too: without them the command would not do what this one would have done."""
+    outcome = call("prune", "--threads=2", "--device=cpu", "--root=mine")
+    assert_refused(outcome, "--threads 2", "--device cpu", "--root mine")
+    flags = ["--data_root=my images", "--train_size=10"]
+    outcome = call("prune", "--config=configs/config_pruning_mnist.py", *flags, size=())
+    assert_refused(outcome, "train_mnist.py", "--data_root 'my images'", "--train_size 10")
 
 
 def test_the_control_without_a_mask_needs_no_epoch(runs):

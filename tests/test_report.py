@@ -1,64 +1,164 @@
-"""report.py: every ticket beside its dense run, medians over seeds, censored runs later than all others."""
+"""report.py: every ticket beside its dense run, paired by identity; medians over seeds; who is left out, and why."""
 
 import csv
+import json
+import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
-from scripts import succeed
+import scripts
+from scripts import assert_refused, run_folders, succeed
+from slow_rule import slow_rule
 
 import report
+from source_hash import SCHEME
 
 THRESHOLDS = (0.3, 0.6, 1.0)
+FIELDS = ("t_gen", "t_gen_first", "t_gen_status", "t_gen_known_until", "below_after")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Dense runs of three seeds with a ticket each, and one ticket at another rate."""
+    root = tmp_path_factory.mktemp("report")
+    for seed in (0, 1, 2):
+        succeed("main", f"--seed={seed}", f"--root={root}")
+    succeed("main", "--seed=1", "--pruning_rate=0.3", f"--root={root}")
+    return root
 
 
 @pytest.fixture
-def pairs(place):
-    """Dense runs of three seeds with a ticket each, and one ticket at another rate."""
-    for seed in (0, 1, 2):
-        succeed("main", f"--seed={seed}")
-    succeed("main", "--seed=1", "--pruning_rate=0.3")
+def pairs(trained, place, monkeypatch):
+    """A copy of a test's own; the tickets' config.json says that their dense runs are below ``runs``."""
+    monkeypatch.setitem(scripts.SCRIPTS, "report", report.main)
+    shutil.copytree(trained, place / "runs")
+    for path in Path("runs").glob("*__*/config.json"):
+        path.write_text(path.read_text().replace(f"{trained}/", "runs/"))
     return place
 
 
-def first(folder: Path, threshold: float) -> int | None:
-    """The first epoch with the test accuracy, read without the project's code."""
+def records(folder: Path) -> tuple[list[int], list[float]]:
+    """Epochs and test accuracies, read without the project's code."""
     with (folder / "metrics.csv").open() as file:
-        epochs = [int(row["epoch"]) for row in csv.DictReader(file) if float(row["test_acc"]) >= threshold]
-    return min(epochs, default=None)
+        rows = list(csv.DictReader(file))
+    return [int(row["epoch"]) for row in rows], [float(row["test_acc"]) for row in rows]
 
 
-def written(*flags: str) -> tuple[list[str], list[list[str]]]:
-    assert report.main(["--csv=report.csv", "--gen_thresholds", *map(str, THRESHOLDS), *flags]) == 0
+def told(*flags: str):
+    return scripts.call("report", *flags, size=())
+
+
+def written(*flags: str) -> list[dict]:
+    outcome = told("--csv=report.csv", "--gen_thresholds", *map(str, THRESHOLDS), *flags)
+    assert outcome.status == 0, outcome
     with open("report.csv", newline="") as file:
-        head, *rows = csv.reader(file)
-    return head, rows
+        return list(csv.DictReader(file))
 
 
-def test_the_table_says_what_metrics_csv_says(pairs):
-    head, rows = written()
-    assert len(rows) == 3 + 1 + 1, "three seeds, their median, and the other ticket"
-    ticket_folders = {int(path.name.split("seed")[1][0]): path for path in Path("runs").glob("*__magnitude0.6*")}
-    dense_folders = {seed: path.with_name(path.name.split("__")[0]) for seed, path in ticket_folders.items()}
-    assert len(ticket_folders) == 3
+def test_the_csv_says_what_metrics_csv_says(pairs):
+    rows = written()
+    assert len(rows) == 4
     for row in rows:
-        if "magnitude0.6" not in row[0] or row[1].startswith("median"):
-            continue
-        for threshold in THRESHOLDS:
-            column = head.index(f"dense t_gen (test acc >= {threshold:g})")
-            for folders, cell in zip((dense_folders, ticket_folders), row[column : column + 2], strict=True):
-                epoch = first(folders[int(row[1])], threshold)
-                assert cell == (f"{epoch:,}" if epoch is not None else "> 30")
-    median = next(row for row in rows if row[1].startswith("median"))
-    for threshold in THRESHOLDS:
-        column = head.index(f"dense t_gen (test acc >= {threshold:g})")
-        epochs = [first(folder, threshold) for folder in dense_folders.values()]
-        middle = sorted(np.inf if epoch is None else epoch for epoch in epochs)[1]
-        assert median[column].split(" (")[0] == ("> 30" if middle == np.inf else f"{middle:,.0f}")
+        assert Path(row["ticket"]).name.split("__")[0] == row["dense"]
+        for side in ("dense", "ticket"):
+            folder = Path("runs") / row[side]
+            assert row[f"{side} code"] == json.loads((folder / "config.json").read_text())["code"]
+            for threshold in THRESHOLDS:
+                found = [row[f"{side} {name} (test acc >= {threshold:g})"] for name in FIELDS]
+                *wanted, share = slow_rule(*records(folder), threshold)
+                assert found[:4] == ["" if value is None else str(value) for value in wanted]
+                assert (float(found[4]) == pytest.approx(share, abs=1e-4)) if found[4] else share is None
+
+
+def test_the_table_has_a_row_a_seed_and_their_median(pairs):
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in told("--gen_thresholds", "1").out.splitlines()]
+    by_seed = {row[1]: row for row in rows if "magnitude0.6" in row[0]}
+    assert list(by_seed) == ["0", "1", "2", "median (range)"]
+    for seed in "012":
+        folder = next(Path("runs").glob(f"*seed{seed}_*d_model6"))
+        first = slow_rule(*records(folder), 1.0)[1]
+        assert by_seed[seed][2] == ("> 30" if first is None else f"{first} at first, too short to tell")
+    assert by_seed["median (range)"][2].startswith("> ")
 
 
 def test_only_the_tickets_that_are_asked_for(pairs):
-    _, rows = written("--tickets=*magnitude0.3*")
-    assert [row[1] for row in rows] == ["1"]
-    assert "magnitude0.3" in rows[0][0]
-    assert report.main(["--tickets=*magnitude0.7*"]) == 2
+    (row,) = written("--tickets=*magnitude0.3*")
+    assert (row["seed"], "magnitude0.3" in row["ticket"]) == ("1", True)
+    assert [row["seed"] for row in written("--seeds", "0", "2")] == ["0", "2"]
+    assert_refused(told("--tickets=*magnitude0.7*"), "no finished ticket")
+    assert_refused(told("--kind=cnn"), "mlp, transformer, mnist")
+    assert_refused(told("--gen_thresholds", "1.5"), "gen_thresholds")
+    assert told("--kind=mlp", "--seeds", "1").status == 0
+
+
+def folders(rate: str = "0.6", seed: int = 0) -> tuple[Path, Path]:
+    ticket = next(Path("runs").glob(f"*seed{seed}_*magnitude{rate}*"))
+    return ticket.with_name(ticket.name.split("__")[0]), ticket
+
+
+def test_a_dense_run_is_found_by_its_identity_under_any_name_and_anywhere(pairs):
+    dense, ticket = folders()
+    before = written()
+    dense.rename("runs/renamed")
+    rows = written()
+    assert len(rows) == 4
+    assert {row["ticket"]: row["dense"] for row in rows}[ticket.name] == "renamed"
+    moved = Path("elsewhere").absolute()
+    Path("runs/renamed").rename(moved)
+    config = json.loads((ticket / "config.json").read_text())
+    (ticket / "config.json").write_text(json.dumps(config | {"dense_run": str(moved)}))
+    assert [row | {"dense": ""} for row in written()] == [row | {"dense": ""} for row in before]
+
+
+def test_another_run_under_the_dense_runs_name_is_not_put_beside_the_ticket(pairs):
+    dense, ticket = folders()
+    shutil.rmtree(dense)
+    shutil.copytree(folders(seed=1)[0], dense)
+    outcome = told()
+    assert f"left out: {ticket.name}: its dense run {dense} holds another run" in outcome.err
+    assert len(written()) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "reason"),
+    [
+        ("summary.json", lambda path: path.write_text("{"), "damaged"),
+        ("summary.json", lambda path: path.write_text(path.read_text().replace('"weights": 208', '"weights": "many"')), "'many'"),
+        ("metrics.csv", lambda path: path.write_text("".join(path.read_text().splitlines(True)[:-3])), "last row"),
+        ("metrics.csv", lambda path: path.write_text("epoch\\n1\\n"), "damaged"),
+        ("metrics.csv", lambda path: path.unlink(), "not there"),
+    ],
+)  # fmt: skip
+def test_one_damaged_run_is_named_and_stops_no_other(pairs, name, damage, reason):
+    _, ticket = folders()
+    damage(ticket / name)
+    outcome = told()
+    assert outcome.status == 0
+    assert "Traceback" not in outcome.err
+    (line,) = [line for line in outcome.err.splitlines() if line.startswith("left out")]
+    assert ticket.name in line
+    assert reason in line
+    assert len(written()) == 3
+
+
+def test_pairs_of_other_code_are_counted_and_not_mixed_with_those_of_now(pairs):
+    assert "code" not in told().out
+    for seed, code in ((0, f"{SCHEME}:other"), (1, "0123456789abcdef" * 4)):
+        for folder in folders(seed=seed):
+            path = folder / "config.json"
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"code": code}))
+    outcome = told()
+    assert (
+        "of 4 finished runs, trained were 1 by the code of now, 1 by other code, 2 by code that cannot" in outcome.out
+    )
+    assert f"left out, since other code trained them (--rerun trains again): {folders()[1].name}" in outcome.out
+    assert sorted(row["seed"] for row in written()) == ["1", "1", "2"]
+
+
+def test_two_spellings_of_one_mask_are_one_group(pairs):
+    """--prune_at 30 for one seed, and generalization for the others, whose last checkpoint is that of epoch 30."""
+    shutil.rmtree(folders()[1])
+    succeed("prune", "--seed=0", "--prune_at=30")
+    lines = [line for line in told().out.splitlines() if "median" in line]
+    assert len(lines) == 1
+    assert len(run_folders("runs")[1]) == 4

@@ -1,5 +1,6 @@
 """Runs that are killed, interrupted, locked: nothing is lost, and the numbers are those of a run left alone."""
 
+import fcntl
 import itertools
 import json
 import os
@@ -8,6 +9,7 @@ import shutil
 import signal
 import time
 
+import numpy as np
 import pytest
 from scripts import (
     Spawned,
@@ -22,6 +24,12 @@ from scripts import (
     snapshot,
     succeed,
 )
+
+import experiment
+import training.loop
+import training.metrics
+from training.folder import Busy, RunFolder
+from training.metrics import read_metrics
 
 # Large enough that torch really divides the work between two threads.
 STORY = (
@@ -232,3 +240,53 @@ def test_progress_is_told_now_and_then_where_there_is_no_terminal(place, monkeyp
     assert 1 <= len(lines) < 10
     assert "of 30, train_acc" in lines[0]
     assert "\r" not in outcome.out + outcome.err
+
+
+def test_a_run_that_goes_on_after_a_measure_was_added_lacks_it_before_and_has_it_after(place, monkeypatch):
+    flags = (*TINY_ENDLESS, "--save_every=30")
+    assert call("train", "--root=alone", size=flags).status == 0
+    ((alone,), _) = run_folders("alone")
+    with Spawned(place, "train", *flags, pace=PACE) as run:
+        assert run.wait(lambda: progress(place / "runs") >= 50)
+        os.kill(run.process.pid, signal.SIGTERM)
+        assert run.status() == 143
+    measures = {"train_squared": lambda seen: seen.train.loss**2, **training.metrics.MEASURES}
+    for module in (training.metrics, training.loop, experiment):
+        monkeypatch.setattr(module, "MEASURES", measures)
+    outcome = call("train", size=flags)
+    assert outcome.status == 0, outcome
+    ((folder,), _) = run_folders("runs")
+    metrics, wanted = read_metrics(folder), read_metrics(alone)
+    for name, column in wanted.items():
+        assert metrics[name].tolist() == column.tolist(), name
+    known = ~np.isnan(metrics["train_squared"])
+    assert not known[:50].any()
+    assert known[-5:].all()
+    assert metrics["train_squared"][known].tolist() == (wanted["train_loss"][known] ** 2).tolist()
+    summary, other = (json.loads((path / "summary.json").read_text()) for path in (folder, alone))
+    assert summary | {"seconds": 0} == other | {"seconds": 0}
+    # The run from before is whole, too, and is read; what it lacks is missing.
+    assert "is reused" in call("train", "--root=alone", size=flags).out
+    assert "train_squared" not in read_metrics(alone)
+
+
+def test_a_lock_that_was_moved_aside_while_somebody_waited_for_it_is_not_the_runs_any_more(tmp_path):
+    """The waiter has opened the file; its holder moves the folder aside and lets go; the waiter must not train in it."""
+    run = RunFolder(tmp_path / "run", {})
+    real = fcntl.flock
+
+    def moved_first(file, how):
+        fcntl.flock = real
+        run.move_aside()
+        return real(file, how)
+
+    run.path.mkdir()
+    fcntl.flock = moved_first
+    try:
+        with run.lock():
+            assert (run.path / "lock").read_text().startswith("pid ")
+            assert not (tmp_path / "run.old1" / "lock").read_text()
+            with pytest.raises(Busy), run.lock():
+                pass
+    finally:
+        fcntl.flock = real

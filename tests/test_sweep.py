@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -17,8 +18,10 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import scripts
+import torch
 from matplotlib.figure import Figure
 from scripts import assert_refused, assert_same_run, call, run_folders, snapshot, succeed
+from slow_rule import slow_rule
 
 import members
 import runner
@@ -33,6 +36,7 @@ from errors import UserError
 from experiment import dense_job, ticket_job
 from provenance import usable_cores
 from runner import run_job, run_population
+from source_hash import SCHEME
 from sweep_figures import plot_sweep
 from tables import read_result
 from training.checkpoints import load_tensors, save_tensors
@@ -345,6 +349,24 @@ def workers_of(pid: int) -> list[str]:
     return [child for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if is_worker(child)]
 
 
+def test_workers_end_and_save_when_the_sweep_that_started_them_is_killed(module):
+    command = [sys.executable, str(scripts.REPOSITORY / "sweep.py"), f"--config={module}", "--workers=2"]
+    with subprocess.Popen([*command, "--num_epochs=2000000"], stdout=subprocess.PIPE, text=True) as parent:
+        end = time.monotonic() + 60
+        while len(list(Path("runs").glob("*/100.pth"))) < usable_cores():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        children = workers_of(parent.pid)
+        parent.kill()
+    while any(Path(f"/proc/{child}/cmdline").exists() for child in children):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    for folder in Path("runs").glob("*/metrics.csv"):
+        recorded = int(folder.read_text().splitlines()[-1].split(",")[0])
+        saved = load_tensors(folder.with_name("state.pth"), ("epoch",))["epoch"]
+        assert saved >= recorded > 100, "it was saved where it stood"
+
+
 def test_a_worker_that_is_killed_is_told(module):
     command = [sys.executable, str(scripts.REPOSITORY / "sweep.py"), f"--config={module}", "--workers=2"]
     with subprocess.Popen([*command, "--num_epochs=2000000"], stdout=subprocess.PIPE, text=True) as parent:
@@ -531,11 +553,72 @@ def test_what_another_process_holds_is_left_out(tmp_path):
     assert len(trained) == 2
 
 
+@pytest.mark.parametrize("when", ["at once", "later"])
+def test_a_population_that_does_not_fit_goes_on_with_half_and_frees_what_it_held(module, monkeypatch, when):
+    """Stacks of three and more run out of memory; what they held is gone before the next is made."""
+    whole, stacks = members.train, []
+
+    def too_large(model, split, loss, optimizer, recorders, *more, **named):
+        assert not [stack for stack in stacks if stack() is not None], "the stack that failed is still in memory"
+        if len(recorders) < 3:
+            return whole(model, split, loss, optimizer, recorders, *more, **named)
+        stacks.append(weakref.ref(model))
+        if when == "later":
+            whole(model, split, loss, optimizer, recorders, replace(more[0], num_epochs=17), **named)
+        raise torch.OutOfMemoryError("no memory left")
+
+    observe = training.recording.Recorder.observe
+
+    def observed(recorder, epoch, values, get_state, schedule):
+        observe(recorder, epoch, values, get_state, replace(schedule, num_epochs=30))  # the stack that fails ends at 17
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training.recording.Recorder, "observe", observed)
+        patched.setattr(members, "train", too_large)
+        outcome = run_sweep(module, "--workers=1", "--population=True")
+    assert "10 of 10 runs are done, 0 failed" in outcome, outcome
+    assert "out of memory with 8 networks at once; going on with 4" in outcome
+    assert "out of memory with 4 networks at once; going on with 2" in outcome
+    run_sweep(module, "--workers=1", "--root=alone")
+    for name in done("alone"):
+        assert_close(Path("alone") / name, Path("runs") / name)
+
+
+def test_one_network_that_does_not_fit_fails_alone(module, monkeypatch):
+    def too_large(*_, **__):
+        raise torch.OutOfMemoryError("no memory left")
+
+    monkeypatch.setattr(members, "train", too_large)
+    outcome = run_sweep(module, "--workers=1", "--population=True")
+    assert outcome.status == 1
+    assert outcome.out.count("too little memory for this network") == 4, "two dense runs, told at once and at the end"
+    assert_refused(call("train"), "no memory left", "--device cpu")
+
+
+def test_array_tasks_share_what_populations_train(module, monkeypatch):
+    """Of eight tickets each of two tasks takes four, whichever comes first."""
+    run_sweep(module, "--workers=1")
+    for ticket in run_folders(Path("runs"))[1]:
+        shutil.rmtree(ticket)
+    sizes, whole = [], worker.run_population
+
+    def counted(jobs, report):
+        sizes.append(len(jobs))
+        return whole(jobs, report)
+
+    monkeypatch.setattr(worker, "run_population", counted)
+    run_sweep(module, "--workers=1", "--population=True", "--num_tasks=2")
+    assert sizes[0] == 4
+    assert sum(sizes) == 8
+
+
 def test_the_memory_of_a_member_is_counted_not_guessed():
     config = settings("mlp", Path("nowhere"))[0]
     jobs = [dense_job(one) for one in (config, replace(config, d_model=800))]
     small, wide = (members.prepare(job, build_split(job.config)) for job in jobs)
-    counted = [members.bytes_of_member(member.model, member.split, members.LOSSES["mlp"]) for member in (small, wide)]
+    counted = [
+        members.bytes_of_member(member.model, member.split, members.build_loss(config)) for member in (small, wide)
+    ]
     weights = [sum(weight.nbytes for weight in member.model.parameters()) for member in (small, wide)]
     assert counted[0] > 6 * weights[0]
     activations = 2 * 800 * 4 * len(wide.split.train_y)  # the hidden units and what relu saves of them, at the least
@@ -555,13 +638,15 @@ def test_collect_writes_one_tidy_row_for_each_ticket(module):
         result = read_result(Path("runs") / row["run"])
         assert float(row["pruning_rate"]) == result.settings["config"]["pruning_rate"]
         assert int(row["weights_kept"]) == result.summary["weights_kept"]
-        for threshold in (0.5, 0.9, 0.95, 0.99):
-            above = result.metrics["epoch"][result.metrics["test_acc"] >= threshold]
-            assert row[f"t_gen (test acc >= {threshold})"] == (str(int(above[0])) if len(above) else "")
-        assert row["hardware"]
         dense = read_result(Path(result.settings["dense_run"]))
-        above = dense.metrics["epoch"][dense.metrics["test_acc"] >= 0.6]
-        assert row["dense t_gen (test acc >= 0.6)"] == (str(int(above[0])) if len(above) else "")
+        for prefix, run, thresholds in (("", result, (0.5, 0.9, 0.95, 0.99)), ("dense ", dense, (0.6,))):
+            records = run.metrics["epoch"].astype(int).tolist(), run.metrics["test_acc"].tolist()
+            for threshold in thresholds:
+                names = ("t_gen", "t_gen_first", "t_gen_status", "t_gen_known_until")
+                found = [row[f"{prefix}{name} (test acc >= {threshold})"] for name in names]
+                assert found == ["" if value is None else str(value) for value in slow_rule(*records, threshold)[:4]]
+        assert row["hardware"]
+        assert (row["code"], row["git_commit"]) == (result.settings["code"], result.settings["git_commit"])
         weights = load_tensors(result.path / "init.pth", ("model",))["model"].values()
         norm = sum(weight.double().square().sum().item() for weight in weights) ** 0.5
         assert float(row["l2norm at epoch 0"]) == pytest.approx(norm, abs=1e-3)
@@ -571,18 +656,68 @@ def test_collect_writes_one_tidy_row_for_each_ticket(module):
     assert "0.3, 1.0" in outcome
 
 
-def test_a_trial_does_not_overwrite_what_is_published(module):
-    flags = ("--seeds=0", "--workers=1")
-    run_sweep(module, *flags)
-    assert run_sweep(module, "--collect", "--seeds=0").status == 0
-    assert run_sweep(module, "--collect").status == 0, "half of it is there"
+def test_collect_writes_below_the_root_unless_it_is_told_otherwise(module):
+    run_sweep(module, "--workers=1", "--root=mine")
+    assert run_sweep(module, "--collect", "--root=mine").status == 0
+    assert (Path("mine") / "my_sweep" / "results.csv").exists()
     assert not Path("assets").exists()
-    assert (Path("runs") / "my_sweep" / "results.csv").exists()
-    run_sweep(module, "--workers=1")
-    assert run_sweep(module, "--collect", "--gen_threshold=0.6").status == 0
-    assert not Path("assets").exists()
-    assert run_sweep(module, "--collect").status == 0
+    assert run_sweep(module, "--collect", "--root=mine", "--output=assets/results").status == 0
     assert (Path("assets") / "results" / "my_sweep" / "results.csv").exists()
+
+
+def made_by_other_code(folder: Path, code: str = f"{SCHEME}:other") -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"code": code}))
+
+
+def test_runs_of_other_code_are_counted_and_not_mixed_with_those_of_now(module):
+    run_sweep(module, "--workers=1")
+    for flags in (["--workers=1"], ["--list"], ["--collect"]):
+        assert "code" not in run_sweep(module, *flags).out.replace("git_code", ""), (
+            "where all are current nothing is said"
+        )
+    tickets = sorted(Path("runs").glob("*__*"))
+    made_by_other_code(tickets[0])
+    made_by_other_code(tickets[1], "0123456789abcdef" * 4)  # a hash from before the schemes
+    counts = "10 finished runs, trained were 8 by the code of now, 1 by other code, 1 by code that cannot be compared"
+    for flags in (["--workers=1"], ["--list"]):
+        assert counts in run_sweep(module, *flags)
+    outcome = run_sweep(module, "--collect", "--output=out")
+    assert "8 finished runs, trained were 6 by the code of now, 1 by other code, 1 by code that cannot" in outcome
+    assert f"left out, since other code trained them (--rerun trains again): {tickets[0].name}" in outcome
+    with (Path("out") / "my_sweep" / "results.csv").open() as file:
+        assert {row["run"] for row in csv.DictReader(file)} == {ticket.name for ticket in tickets[1:]}
+
+
+@pytest.mark.parametrize("population", [False, True])
+def test_a_sweep_trains_runs_of_other_code_again_and_no_others(module, population):
+    run_sweep(module, "--workers=1")
+    dense, tickets = run_folders(Path("runs"))
+    made_by_other_code(tickets[0])
+    made_by_other_code(tickets[1], "0123456789abcdef" * 4)
+    before = {folder.name: snapshot(folder) for folder in tickets[1:] + dense}
+    outcome = run_sweep(module, "--workers=1", "--rerun", f"--population={population}")
+    assert "10 of 10 runs are done, 0 failed" in outcome, outcome
+    assert [path.name for path in Path("runs").glob("*.old1")] == [f"{tickets[0].name}.old1"]
+    assert json.loads((tickets[0] / "config.json").read_text())["code"] != f"{SCHEME}:other"
+    assert {folder.name: snapshot(folder) for folder in tickets[1:] + dense} == before
+
+
+def test_a_mask_of_a_dense_run_of_other_code_is_refused_unless_it_is_asked_for(module):
+    run_sweep(module, "--workers=1", "--seeds", "0")
+    (dense,), tickets = run_folders(Path("runs"))
+    made_by_other_code(dense)
+    assert "5 finished runs, trained were 4 by the code of now, 1 by other code" in run_sweep(
+        module, "--seeds", "0", "--list"
+    )
+    shutil.rmtree(tickets[0])
+    outcome = run_sweep(module, "--workers=1", "--seeds", "0")
+    assert outcome.status == 1
+    assert "the code that trains has changed since the dense run" in outcome
+    assert run_sweep(module, "--workers=1", "--seeds", "0", "--allow_other_code=True").status == 0
+    assert "5 finished runs, trained were 3 by the code of now, 2 by other code" in run_sweep(
+        module, "--seeds", "0", "--list"
+    )
 
 
 def test_a_control_without_a_mask_has_no_mask_settings(module):

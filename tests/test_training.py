@@ -19,7 +19,7 @@ from randomness import generator
 from training.checkpoints import list_checkpoints, load_checkpoint, load_tensors
 from training.loop import Schedule, measure, member_state, train
 from training.losses import cross_entropy, lp_penalty, squared_error
-from training.metrics import evaluate, first_epoch, is_checkpoint, is_due, norms
+from training.metrics import MEASURES, Pass, Seen, accuracy, first_epoch, is_checkpoint, is_due, right_probability
 from training.optimizer import ALIGNMENT, AdamW
 from training.recording import Recorder
 
@@ -55,6 +55,10 @@ def stack_splits(splits):
     return Split(
         **{name: torch.stack([getattr(s, name) for s in splits]) for name in names}, num_classes=splits[0].num_classes
     )
+
+
+def norms(flat):
+    return torch.stack([MEASURES[name](Seen(None, None, flat)) for name in ("l1norm", "l2norm")], -1)
 
 
 def random_mask(model, rate=0.6, seed=0):
@@ -320,17 +324,18 @@ def test_evaluate_is_what_numpy_says(lead, shares_labels):
     logits = torch.randn(*lead, 40, 5, generator=source) * 3
     y = torch.randint(5, ((40,) if shares_labels else (*lead, 40)), generator=source)
     loss = torch.rand(lead, generator=source, dtype=torch.float64)
-    found = evaluate(logits, y, loss)
+    seen = Pass(logits, y, loss)
+    found = torch.stack([seen.loss.double(), accuracy(seen), right_probability(seen)], -1)
     assert found.shape == (*lead, 3)
     assert found.dtype == torch.float64
     labels = np.broadcast_to(y.numpy(), (*lead, 40))
     for index in itertools.product(*map(range, lead)):
         z, right = logits.double().numpy()[index], labels[index]
         probabilities = np.exp(z) / np.exp(z).sum(1, keepdims=True)
-        accuracy = np.mean([np.argmax(row) == label for row, label in zip(z, right, strict=True)])
+        share = np.mean([np.argmax(row) == label for row, label in zip(z, right, strict=True)])
         probability = np.mean([row[label] for row, label in zip(probabilities, right, strict=True)])
-        assert 0.05 < accuracy < 0.6
-        assert found[index].tolist() == pytest.approx([loss[index].item(), accuracy, probability], rel=1e-12)
+        assert 0.05 < share < 0.6
+        assert found[index].tolist() == pytest.approx([loss[index].item(), share, probability], rel=1e-12)
 
 
 def test_a_row_has_the_columns_of_metrics_csv_in_their_order():
@@ -606,7 +611,12 @@ def recorder(tmp_path):
 
 def make_recorder(folder):
     recorder = Recorder(
-        folder, thresholds=(0.99, 0.95), facts={}, make_logger=lambda rows: QuietLogger(), draw=lambda folder: None
+        folder,
+        identity={},
+        thresholds=(0.99, 0.95),
+        facts={},
+        make_logger=lambda rows: QuietLogger(),
+        draw=lambda folder: None,
     )
     recorder.start()
     return recorder

@@ -16,7 +16,7 @@ from analysis.neurons import input_weights, norms_in_and_out, strength
 from errors import UserError
 from panels import DRAW, SHADES_A_SIDE, Panels, shade_of, shades
 from training.checkpoints import save_tensors
-from training.metrics import COLUMNS
+from training.metrics import FIRST_COLUMNS as COLUMNS
 from views import IMAGES, VIEWS, by_strength
 
 D_MODEL = 7

@@ -14,11 +14,15 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from scripts import run_folders, succeed
 
+import members
+from provenance import git_commit
 from training import wandb_logger
-from training.metrics import COLUMNS
+from training.metrics import FIRST_COLUMNS as COLUMNS
 from training.wandb_logger import WandbLogger
 
 ROOT = Path(__file__).parents[1]
@@ -321,3 +325,34 @@ def test_a_wandb_that_raises_does_not_raise_here(works_until, tmp_path, monkeypa
     output = capsys.readouterr()
     assert output.err == ""
     assert re.fullmatch(r"wandb failed, the training goes on without it: .*\n", output.out)
+
+
+def test_a_mode_that_does_not_exist_lists_those_that_do_and_the_training_goes_on(tmp_path, env):
+    child = run_child("logger = start(); log(logger, ROWS); logger.finish(SUMMARY)", tmp_path, env, WANDB_MODE="bogus")
+    assert (child.returncode, child.stderr) == (0, "")
+    assert child.stdout.count("\n") == 1
+    assert "WANDB_MODE is 'bogus', and must be one of online, offline, disabled" in child.stdout
+
+
+def test_a_run_s_config_has_the_commit_and_a_ticket_s_the_source_of_its_mask(place, monkeypatch):
+    told = []
+    logger = SimpleNamespace(log=lambda row: None, log_image=lambda name, path: None, finish=lambda summary: None)
+    monkeypatch.setattr(members, "WandbLogger", lambda folder, **about: told.append(about["config"]) or logger)
+    succeed("main")
+    dense, ticket = told
+    assert dense["git_commit"] == ticket["git_commit"] == git_commit()
+    assert ticket["mask_source"]["epoch"] == 30
+    assert Path(ticket["dense_run"]).exists()
+    assert dense["p"] == ticket["p"] == 7
+
+
+def test_seconds_do_not_count_the_wait_for_a_server(place, monkeypatch):
+    """Nor does the time that the logger takes to finish."""
+    logger = SimpleNamespace(
+        log=lambda row: None, log_image=lambda name, path: None, finish=lambda summary: time.sleep(2)
+    )
+    monkeypatch.setattr(members, "WandbLogger", lambda *_, **__: time.sleep(2) or logger)
+    start = time.perf_counter()
+    succeed("train")
+    ((folder,), _) = run_folders("runs")
+    assert json.loads((folder / "summary.json").read_text())["seconds"] < time.perf_counter() - start - 3.9

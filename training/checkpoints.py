@@ -21,6 +21,12 @@ from torch import Tensor
 
 from errors import UserError
 
+# What torch.load raises for files that are cut, damaged or foreign.
+UNREADABLE = (
+    *(pickle.UnpicklingError, BadZipFile, RuntimeError, ValueError, EOFError, KeyError, TypeError, AttributeError),
+    *(IndexError, AssertionError, UnicodeDecodeError, MemoryError, ImportError, OSError),
+)
+
 
 def _replace(path: Path, write) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
@@ -103,21 +109,9 @@ def load_tensors(path: Path, keys: tuple[str, ...], device="cpu", mmap: bool = F
             value = torch.load(path, map_location=device, weights_only=True, mmap=mmap)
     except FileNotFoundError:
         raise UserError(f"{path} is not there") from None
-    except (
-        pickle.UnpicklingError,
-        BadZipFile,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        AssertionError,
-        UnicodeDecodeError,
-        MemoryError,
-        ImportError,
-    ) as error:
+    except UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # EINVAL: torch looked for a cut archive's start
+            raise
         reason = "it is truncated, or no checkpoint of this project"
         raise UserError(f"{path} cannot be read: {reason}; delete it, or train the run again with --rerun") from error
     if not isinstance(value, dict) or not all(key in value for key in keys):
