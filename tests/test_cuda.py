@@ -118,17 +118,17 @@ def test_a_population_on_the_gpu_is_its_single_runs(kind, tmp_path):
 def test_tickets_of_a_population_keep_their_masks_on_the_gpu(tmp_path):
     config = MLPTicketConfig(**SMALL | {"num_epochs": 40}, d_emb=24, d_model=12, root=str(tmp_path))
     run_job(dense_job(config))
-    for folder in run_population([ticket_job(replace(config, pruning_rate=rate)) for rate in (0.3, 0.6)]):
-        mask = torch.load(folder.path / "mask.pth", weights_only=True)["mask"]
+    jobs = [ticket_job(replace(config, pruning_rate=rate)) for rate in (0.3, 0.6)]
+    for job, folder in zip(jobs, run_population(jobs), strict=True):
         final = torch.load(folder.path / "final.pth", weights_only=True)["model"]
-        assert all(not bool(final[name][~kept].any()) for name, kept in mask.items())
+        assert all(not bool(final[name][~kept].any()) for name, kept in job.mask.items())
 
 
 @several
 def test_a_run_on_the_second_gpu_moves(tmp_path):
     for device in ("cuda:0", "cuda:1"):
-        run_job(dense_job(replace(CONFIGS["mlp"], device=device, num_epochs=40, root=str(tmp_path / device[-1]))))
-    (one,), (other,) = (run_folders(tmp_path / number)[0] for number in "01")
+        run_job(dense_job(replace(CONFIGS["mlp"], device=device, num_epochs=40, root=str(tmp_path / device))))
+    (one,), (other,) = (run_folders(tmp_path / name)[0] for name in ("cuda:0", "cuda:1"))
     assert_close(one, other, 1e-6)
     assert read_metrics(other)["l2norm"][-1] != read_metrics(other)["l2norm"][0]
 
