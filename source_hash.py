@@ -11,6 +11,7 @@ import copy
 import functools
 import hashlib
 import inspect
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -153,11 +154,8 @@ def _definition(thing: Any) -> ast.AST:
         return next(node for node in nodes if isinstance(node, ast.ClassDef) and node.name == thing.__name__)
     code = thing.__code__
     if code.co_name == "<lambda>":  # the last one that begins before its body does
-        body = min(
-            (line, column)
-            for line, end, column, end_column in code.co_positions()
-            if (line, column) != (end, end_column)
-        )
+        places = [(line, column) for line, end, column, last in code.co_positions() if (line, column) != (end, last)]
+        body = min(places, default=(code.co_firstlineno, math.inf))  # Python 3.12 does not say where a mere constant is
         before = (n for n in nodes if isinstance(n, ast.Lambda) and (n.lineno, n.col_offset) < body)
         return max(before, key=lambda node: (node.lineno, node.col_offset))
     line = code.co_firstlineno
