@@ -12,7 +12,7 @@ from training.metrics import median_epoch
 def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path, varying: Sequence[str]) -> None:
     """An epoch (``column``) over the first of the ``varying`` settings, to ``path``; a line for each value of the others.
 
-    ``groups``: for each combination the rows of its seeds. Dots are seeds and the line is their median; runs that never get
+    ``groups``: for each combination the rows of its seeds. Dots are seeds and the line is their median; runs without a t_gen
     there are triangles above the upper border, which count as later than all others in the median. prune_at is drawn at the
     epoch of the mask, the median over seeds.
     """
@@ -55,7 +55,7 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
         elif x_name == "prune_at":
             axes.set_xlabel("epoch of the mask (prune_at)")
             axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.set_title("Dots: seeds. Lines: medians. Triangles: how many seeds never get there.", pad=10)
+        axes.set_title("Dots: seeds. Lines: medians. Triangles: how many seeds have no t_gen.", pad=10)
         axes.legend(loc="best")
         figure.savefig(path)
 
@@ -98,7 +98,7 @@ def _plain_epochs(axis, last: int) -> None:
 def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path) -> None:
     """An epoch (``column``) for settings that are no grid, to ``path``: one line of the picture each, named at the left.
 
-    Dots are seeds and the bar is their median; a triangle at the right border counts the seeds that never get there.
+    Dots are seeds and the bar is their median; a triangle at the right border counts the seeds without a t_gen.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -123,5 +123,5 @@ def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Pa
         axes.set_xscale("log")
         _plain_epochs(axes.xaxis, last)
         axes.set_xlabel(f"{column}, epochs (log axis)")
-        figure.suptitle("Dots: seeds. Bars: medians. Triangles: how many seeds never get there.", fontsize=10)
+        figure.suptitle("Dots: seeds. Bars: medians. Triangles: how many seeds have no t_gen.", fontsize=10)
         figure.savefig(path)
