@@ -3,12 +3,20 @@ PYTHON ?= python3
 # Passed on to pip, for example PIP_FLAGS="--index-url <the index of another torch build>".
 PIP_FLAGS ?=
 
-.PHONY: run test lint slurm clean
+# One thread for each of pytest's processes, where the environment does not say otherwise.
+PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -n auto
+
+.PHONY: run test numerics lint slurm clean
 run: .venv/run.ok
 	.venv/bin/python main.py --dataset=modular_addition --pruning_rate=0.6 --seed=42
 
 test: lint
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto
+	$(PYTEST)
+	$(MAKE) numerics
+
+# With the kernels of a CPU that knows neither AVX2 nor AVX-512, as they round otherwise: what is equal must be so on every CPU.
+numerics: .venv/test.ok
+	ATEN_CPU_CAPABILITY=default $(PYTEST) -m numerics
 
 lint: .venv/test.ok
 	.venv/bin/ruff check .

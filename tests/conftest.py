@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import members
+
 TESTS = Path(__file__).resolve().parent
 
 
@@ -32,6 +34,14 @@ def place(tmp_path, monkeypatch):
     """An empty folder, which is the working directory; run folders go to ``place / "runs"``."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def in_float64(monkeypatch):
+    """Runs train float64 weights: two computations that round differently are compared, and training amplifies the difference
+    without limit, in float32 on some CPUs to more than any tolerance that still says something."""
+    build_model = members.build_model
+    monkeypatch.setattr(members, "build_model", lambda *given: build_model(*given).double())
 
 
 @pytest.fixture(autouse=True)

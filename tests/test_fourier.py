@@ -19,6 +19,8 @@ from analysis.fourier import (
     spectrum,
 )
 
+pytestmark = pytest.mark.numerics
+
 # Whole numbers, so that no neuron is constant but for rounding.
 WHOLE = st.tuples(st.integers(1, 4), st.integers(2, 41)).flatmap(
     lambda shape: arrays(np.float64, shape, elements=st.integers(-9, 9).map(float))

@@ -2,8 +2,11 @@
 
 import json
 
+import pytest
 from scripts import readings, rows_of, run_folders, succeed
 from slow_rule import slow_rule
+
+pytestmark = pytest.mark.numerics
 
 # Chosen so that few epochs of AdamW are enough: seeds 0, 1 and 2 have t_gen 570, 816 and 770 dense, 127, 74 and 68 as tickets; and
 # the window of the rule for t_gen is 1,000 epochs.

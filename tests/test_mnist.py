@@ -31,6 +31,8 @@ from training.checkpoints import list_checkpoints
 from training.metrics import is_checkpoint, is_due
 from training.recording import Recorder
 
+pytestmark = pytest.mark.numerics
+
 FIXTURES = Path(__file__).resolve().parent / "fixtures" / "mnist"  # 300 training and 200 test images
 SIZE = ("--device=cpu", "--threads=1", "--num_epochs=12", "--save_every=5", "--train_size=100", "--d_model=16")
 CONFIG = MnistConfig(device="cpu", threads=1, num_epochs=12, save_every=5, train_size=100, d_model=16)
@@ -265,19 +267,20 @@ def test_without_a_dense_run_the_message_holds_the_command_that_makes_it(place):
 # Training
 
 
-def test_a_run_is_a_textbook_loop_with_squared_error(story):
-    folder = run_folders(story[0])[0][0]
+def test_a_run_is_a_textbook_loop_with_squared_error(place, in_float64):
+    works("train_mnist")
+    (folder,), _ = run_folders("runs")
     split = build_split(CONFIG)
-    model = build_model(CONFIG, split)
+    model = build_model(CONFIG, split).double()
     assert bits(dict(model.state_dict())) == bits(load(folder / "init.pth")["model"])
-    criterion, target = torch.nn.MSELoss(), F.one_hot(split.train_y, 10).float()
+    criterion, target = torch.nn.MSELoss(), F.one_hot(split.train_y, 10).double()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.1)
     for _ in range(12):
         optimizer.zero_grad()
-        criterion(model(split.train_x), target).backward()
+        criterion(model(split.train_x.double()), target).backward()
         optimizer.step()
     for name, weight in load(folder / "final.pth")["model"].items():
-        torch.testing.assert_close(model.state_dict()[name], weight, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(model.state_dict()[name], weight, rtol=1e-9, atol=1e-9)
 
 
 def orders_of(monkeypatch, *flags) -> list[list[tuple[int, ...]]]:
@@ -376,7 +379,7 @@ def test_the_test_images_are_evaluated_on_schedule_and_cost_little(place, monkey
 
 
 @pytest.mark.parametrize("num_layers", [0, 1])
-def test_a_population_equals_single_runs(num_layers, tmp_path, monkeypatch):
+def test_a_population_equals_single_runs(num_layers, tmp_path, monkeypatch, in_float64):
     monkeypatch.setattr(members, "plot_curves", scripts._touch)
     settings = {"device": "cpu", "threads": 1, "num_epochs": 100, "train_size": 60, "d_model": 8}
 
@@ -399,12 +402,12 @@ def test_a_population_equals_single_runs(num_layers, tmp_path, monkeypatch):
         assert one.path.name == other.path.name
         mine, theirs = read_result(one.path).metrics, read_result(other.path).metrics
         for column in mine:
-            np.testing.assert_allclose(theirs[column], mine[column], rtol=1e-5, atol=1e-5, err_msg=column)
+            np.testing.assert_allclose(theirs[column], mine[column], rtol=1e-9, atol=1e-9, err_msg=column)
         assert mine["train_loss"][-1] < mine["train_loss"][0], "and it learned"
         for epoch, path in list_checkpoints(one.path).items():
             weights = load(list_checkpoints(other.path)[epoch])["model"]
             for name, weight in load(path)["model"].items():
-                torch.testing.assert_close(weights[name], weight, rtol=1e-5, atol=1e-5)
+                torch.testing.assert_close(weights[name], weight, rtol=1e-9, atol=1e-9)
 
 
 # The benchmark

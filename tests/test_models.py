@@ -13,6 +13,8 @@ from torch.func import functional_call
 from experiment import what_is_lost
 from randomness import generator
 
+pytestmark = pytest.mark.numerics
+
 TEXTBOOK_ACT = {
     "relu": lambda z: torch.where(z > 0, z, torch.zeros_like(z)),
     "gelu": lambda z: z * (1 + torch.erf(z / math.sqrt(2))) / 2,
@@ -148,21 +150,21 @@ def test_gradients_are_the_slopes_of_the_logits(kind, act_type):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_population_is_its_networks_side_by_side(kind):
-    """In float32 up to rounding, the gradients as well: each network has its own."""
-    models = [build(kind, seed) for seed in range(4)]
+    """Up to rounding, the gradients as well: each network has its own."""
+    models = [build(kind, seed).double() for seed in range(4)]
     x = inputs(kind, (4, 12), {"p": 7, "num_pixels": 11}, generator(2, "x"))
     single = [model(model.encode(part)) for model, part in zip(models, x, strict=True)]
     gradients = []
     for model, logits in zip(models, single, strict=True):
         logits.square().sum().backward()
         gradients.append({name: weight.grad for name, weight in model.named_parameters()})
-    population = stack([build(kind, seed) for seed in range(4)])
+    population = stack([build(kind, seed).double() for seed in range(4)])
     logits = population(population.encode(x))
     logits.square().sum().backward()
-    torch.testing.assert_close(logits, torch.stack(single), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(logits, torch.stack(single), rtol=1e-12, atol=1e-12)
     for name, weight in population.named_parameters():
         expected = torch.stack([gradient[name] for gradient in gradients])
-        torch.testing.assert_close(weight.grad, expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(weight.grad, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "transformer"])

@@ -11,6 +11,8 @@ from pruning.masks import check_mask, count_kept, emptied, make_mask
 from pruning.scores import SCORERS, score
 from training.optimizer import AdamW
 
+pytestmark = pytest.mark.numerics
+
 SCOPES = ("global", "local")
 FEW_VALUES = st.sampled_from((0.0, -0.0, 0.25, 0.5, 1.0))  # so that ties are the rule
 RATES = st.floats(0, 1, allow_subnormal=False)  # training takes subnormals for 0, for as long as the process lives

@@ -31,6 +31,8 @@ import training.metrics
 from training.folder import Busy, RunFolder
 from training.metrics import read_metrics
 
+pytestmark = pytest.mark.numerics
+
 # Large enough that torch really divides the work between two threads.
 STORY = (
     *("--device=cpu", "--threads=2", "--p=23", "--frac_train=0.5", "--d_emb=700", "--d_model=32"),

@@ -23,6 +23,8 @@ from training.metrics import MEASURES, Pass, Seen, accuracy, first_epoch, is_che
 from training.optimizer import ALIGNMENT, AdamW
 from training.recording import Recorder
 
+pytestmark = pytest.mark.numerics
+
 BETAS = (0.9, 0.98)
 LOSSES = {"mlp": cross_entropy, "transformer": cross_entropy, "image": squared_error}
 close = torch.testing.assert_close
@@ -777,7 +779,8 @@ def test_a_population_equals_its_single_runs_in_float64(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_population_equals_its_single_runs_in_float32(kind):
-    compare_population_with_singles(kind, torch.float32, 100, 1e-5)
+    """Over few epochs: each amplifies what the two round differently."""
+    compare_population_with_singles(kind, torch.float32, 20, 1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
