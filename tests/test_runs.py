@@ -366,13 +366,13 @@ def test_random_masks_come_from_the_seed(root):
 
 def test_a_mask_that_empties_a_matrix_is_named(root):
     outcome = succeed("prune", "--pruning_rate=1", "--retrain_num_epochs=2")
-    warnings = [line for line in outcome.out.splitlines() if line.startswith("warning")]
+    warnings = [line for line in outcome.out.splitlines() if line.startswith("warning: nothing is left")]
     assert len(warnings) == 4
     for name, line in zip(("W_E", "W_inproj", "W_outproj", "W_U"), warnings, strict=True):
         assert name in line
     (_,), (ticket,) = run_folders(root)
     assert all((weight == 0).all() for weight in load(ticket / "final.pth")["model"].values())
-    assert "warning" not in succeed("prune", "--pruning_rate=0.5", "--scope=local", "--retrain_num_epochs=2")
+    assert "nothing is left" not in succeed("prune", "--pruning_rate=0.5", "--scope=local", "--retrain_num_epochs=2")
 
 
 # ---- prune_at
