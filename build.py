@@ -7,12 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from configs.base import RunConfig
+from configs.ticket import TicketFields
 from data.mnist import mnist_split
 from data.modular import modular_split
 from data.split import Split
 from errors import UserError
 from models.mlp import ImageMLP, ModularMLP
 from models.transformer import ModularTransformer
+from pruning.masks import make_mask
+from pruning.scores import score
 from randomness import generator
 from training.checkpoints import load_checkpoint
 from training.loop import Schedule
@@ -61,6 +64,17 @@ def build_model(config: RunConfig, split: Split) -> nn.Module:
     shared = {name: getattr(config, name) for name in ("d_model", "num_layers", "act_type", "weight_scale")}
     shared |= {"num_classes": split.num_classes, "generator": generator(config.seed, "init")}
     return MODELS[config.kind](config, split, shared)
+
+
+def build_mask(config: TicketFields, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The mask that a ticket's pruner takes from the dense run's ``weights``, ``{name: bool}``, True = kept."""
+    scores = score(config.pruner, weights, generator(config.seed, "mask"))
+    return make_mask(scores, config.pruning_rate, config.scope)
+
+
+def rewind(dense: Path) -> Path:
+    """Where a ticket's weights start: at epoch 0 of its dense run, whose folder this is."""
+    return dense / "init.pth"
 
 
 def build_loss(config: RunConfig) -> Loss:
@@ -118,6 +132,18 @@ def use_cpu(config: RunConfig) -> None:
     """
     torch.set_num_threads(config.threads)
     torch.set_flush_denormal(True)
+
+
+def start_from(model: nn.Module, init: Path | None) -> None:
+    """Put the weights in the checkpoint ``init`` into a model; None leaves it at the init that was drawn for it."""
+    if init is not None:
+        model.load_state_dict(load_weights(init, model))
+
+
+def restore(model: nn.Module, state: dict, epoch: int) -> dict | None:
+    """Put a state, as ``member_state`` gives it, into a model; gives the optimizer's, None at epoch 0, where all moments are 0."""
+    model.load_state_dict(state["model"])
+    return state["optimizer"] if epoch else None
 
 
 def load_weights(path: Path, model: nn.Module) -> dict[str, Tensor]:

@@ -5,10 +5,11 @@ import statistics
 from collections import Counter
 from pathlib import Path
 
+from code_state import same_code, standing
 from configs.base import RunConfig
 from configs.sweep import Sweep
 from errors import UserError
-from experiment import dense_folder, same_code, standing
+from experiment import dense_folder
 from sweep_figures import plot_settings, plot_sweep
 from tables import UNSTABLE, Result, columns_of, median_and_range, median_text, provenance_of, read_result, table
 from training.generalization import Generalization
@@ -43,7 +44,13 @@ def row_of(sweep: Sweep, config: RunConfig, result: Result) -> dict:
         row |= columns_of(result.generalized(threshold), threshold)
     if sweep.has_tickets:
         dense = read_result(dense_folder(config).path)
-        row |= columns_of(dense.generalized(sweep.base.gen_threshold), sweep.base.gen_threshold, "dense ")
+        of_dense = columns_of(dense.generalized(sweep.base.gen_threshold), sweep.base.gen_threshold, "dense ")
+        if has_mask and dense.settings.get("code") != result.settings.get("dense_executed", {}).get("code"):
+            print(
+                f"{dense.path.name} has been trained again by other code since {result.path.name} took its mask; left empty"
+            )
+            of_dense = dict.fromkeys(of_dense)
+        row |= of_dense
     names = ("final_train_acc", "final_test_acc", "best_test_acc", "weights", "weights_kept", "seconds")
     row |= {name: summary[name] for name in names} | {"population": summary.get("population", 1)}
     norms = result.metrics["l2norm"]
@@ -96,7 +103,8 @@ def collect(sweep: Sweep, finished: list[tuple[RunConfig, Path]], output: Path) 
     results: dict[Path, tuple[RunConfig, Result]] = {}
     for config, path in finished:
         results.setdefault(path, (config, read_result(path)))
-    kept = [results[path] for path in same_code({path: standing(r.settings, c) for path, (c, r) in results.items()})]
+    states = {path: (standing(r.settings, c), r.settings.get("code")) for path, (c, r) in results.items()}
+    kept = [results[path] for path in same_code(states)]
     rows = [row_of(sweep, config, result) for config, result in kept]
     fields = list(dict.fromkeys(name for row in rows for name in row))
     output.mkdir(parents=True, exist_ok=True)
@@ -114,7 +122,9 @@ def collect(sweep: Sweep, finished: list[tuple[RunConfig, Path]], output: Path) 
     head += ["range", "censored", "median best test acc", f"median {NORM}", f"{KEPT}{names}"]
     text = table(head, [line_of(label, members, columns, matrices) for label, members in groups.items()])
     print(text + (f"\n{UNSTABLE}" if "unstable" in text else ""))
-    print(f"{len(finished)} of {len(sweep.configs())} runs are finished; written: {output / 'results.csv'}")
+    print(
+        f"{len(finished)} of {len(sweep.configs())} runs are finished; written: {output / 'results.csv'}, {len(rows)} rows"
+    )
     if sweep.varying:
         draw = plot_sweep if sweep.axes else plot_settings
         draw(groups, columns[-1], output / "t_gen.png", *([sweep.varying] if sweep.axes else []))

@@ -2,99 +2,30 @@
 
 import platform
 import shlex
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from build import (
-    build_loss,
-    build_model,
-    build_optimizer,
-    build_schedule,
-    build_split,
-    choose_device,
-    load_weights,
-    use_cpu,
-)
-from configs.base import NOT_IDENTITY, RunConfig
+from build import build_mask, build_model, build_split, choose_device, load_weights, rewind, use_cpu
+from code_state import code_of, how_executed, standing
+from configs.base import RunConfig
 from configs.ticket import TicketFields
 from errors import UserError
 from provenance import git_commit, hardware
-from pruning.masks import count_kept, emptied, make_mask
-from pruning.scores import score
-from randomness import generator
-from source_hash import SCHEME, source_hash
+from pruning.masks import count_kept, emptied
 from training.checkpoints import list_checkpoints, load_tensors, save_tensors
 from training.folder import RunFolder, find_run
 from training.generalization import read_generalization
-from training.loop import train
-from training.metrics import MEASURES, first_epoch, outcome, read_metrics
-
-EXECUTED = {"measures", "population", "cuda"}  # what config.json says of how a run was trained
-
-
-def code_of(config: RunConfig, executed: dict) -> str:
-    """The hash of the code that a run of this config executes now; ``executed`` says how, as its config.json has it."""
-    roots = [use_cpu, build_split, build_model, build_loss, build_optimizer, build_schedule, train, outcome]
-    if has_mask(config):
-        roots.append(take_mask)
-    decides = {name: value for name, value in config.as_dict().items() if name not in NOT_IDENTITY}
-    how = {"kind": config.kind, "is_population": executed["population"], "capturable": executed["cuda"]}
-    return source_hash(roots, asdict(build_schedule(config)) | decides | how, executed["measures"])
-
-
-def standing(settings: dict, config: RunConfig) -> str:
-    """Whether a run was trained by the code of now: "current", "other", or "unknown", as it was hashed by another scheme.
-
-    ``settings``: its config.json. A ticket is as its mask's dense run was, if that is worse.
-    """
-    parts = [({"code": settings.get("code"), **settings.get("executed", {})}, config)]
-    if has_mask(config):
-        parts.append((settings.get("dense_executed", {}), config.dense()))
-    found = set()
-    for executed, own in parts:
-        is_comparable = executed.keys() >= EXECUTED and str(executed.get("code")).startswith(f"{SCHEME}:")
-        found.add(("other", "current")[executed["code"] == code_of(own, executed)] if is_comparable else "unknown")
-    return next(state for state in ("other", "unknown", "current") if state in found)
-
-
-def standing_counts(standings: Iterable[str]) -> str | None:
-    """How many runs were trained by which code, in a sentence; None where the code of now has trained all."""
-    counts = Counter(standings)
-    if set(counts) <= {"current"}:
-        return None
-    said = {
-        "current": "{} by the code of now",
-        "other": "{} by other code",
-        "unknown": "{} by code that cannot be compared, as it was hashed in another way",
-    }
-    parts = [text.format(f"{counts[name]:,}") for name, text in said.items() if counts[name]]
-    return f"of {counts.total():,} finished runs, trained were {', '.join(parts)}"
-
-
-def same_code(standings: dict[Path, str]) -> list[Path]:
-    """The runs that may stand in one table: not those of other code, unless there is nothing else. Says what is left out."""
-    if said := standing_counts(standings.values()):
-        print(said)
-    kept = [path for path, state in standings.items() if state != "other"]
-    if kept and len(kept) < len(standings):
-        names = ", ".join(path.name for path, state in standings.items() if state == "other")
-        print(f"left out, since other code trained them (--rerun trains again): {names}")
-    return kept or list(standings)
-
-
-def has_mask(config: RunConfig) -> bool:
-    return isinstance(config, TicketFields) and config.use_mask
+from training.metrics import first_epoch, read_metrics
 
 
 def settings_of(config: RunConfig, population: bool, **more) -> dict:
     """What config.json holds, but for the identity."""
     device = str(choose_device(config))
-    executed = {"measures": list(MEASURES), "population": population, "cuda": device.startswith("cuda")}
+    executed = how_executed(population, device.startswith("cuda"))
     return {
         "kind": config.kind,
         "config": config.as_dict(),
@@ -226,12 +157,6 @@ def accuracies_at(folder: Path, epoch: int) -> dict[str, float | None]:
     return {name: float(metrics[name][rows[0]]) if len(rows) else None for name in ("train_acc", "test_acc")}
 
 
-def take_mask(config: TicketFields, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The mask that the config's pruner takes from the dense run's ``weights``, ``{name: bool}``, True = kept."""
-    scores = score(config.pruner, weights, generator(config.seed, "mask"))
-    return make_mask(scores, config.pruning_rate, config.scope)
-
-
 def ticket_job(config: TicketFields, population: bool = False) -> Job:
     """The retraining of a ticket: takes the mask from the dense run, which must be there, and rewinds to its epoch 0."""
     use_cpu(config)
@@ -247,7 +172,7 @@ def ticket_job(config: TicketFields, population: bool = False) -> Job:
     mask = None
     if config.use_mask:
         source |= accuracies_at(dense.path, epoch)
-        mask = take_mask(config, load_weights(path, build_model(config.dense(), build_split(config))))
+        mask = build_mask(config, load_weights(path, build_model(config.dense(), build_split(config))))
         source |= {"pruner": config.pruner, "scope": config.scope}
     settings = settings_of(
         config,
@@ -257,7 +182,7 @@ def ticket_job(config: TicketFields, population: bool = False) -> Job:
         mask_source=source if config.use_mask else None,
     )
     retrained = replace(config.dense(), **config.retraining())
-    return Job(retrained, config, folder, settings, "ticket", dense.path.name, dense.path / "init.pth", mask)
+    return Job(retrained, config, folder, settings, "ticket", dense.path.name, rewind(dense.path), mask)
 
 
 def move_aside(job: Job, still: Callable[[], bool] = lambda: True) -> None:

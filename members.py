@@ -6,12 +6,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from build import build_loss, build_model, build_optimizer, build_schedule, choose_device, load_weights
+from build import build_loss, build_model, build_optimizer, build_schedule, choose_device, restore, start_from
+from code_state import code_of, standing
 from configs.base import RunConfig
 from data.modular import OPERATIONS
 from data.split import Split
 from errors import Interrupted, UserError
-from experiment import Job, code_of, standing
+from experiment import Job
 from figures import plot_curves
 from pruning.masks import count_kept
 from source_hash import SCHEME
@@ -42,15 +43,14 @@ def prepare(job: Job, split: Split, log_live: bool = True) -> Member:
     """Build a job's model for its data, at its init or as an interrupted run left it."""
     model = build_model(job.config, split)
     say_if_unlearnable(job.config)
-    if job.init is not None:
-        model.load_state_dict(load_weights(job.init, model))
+    start_from(model, job.init)
     member = Member(job, split, model, make_recorder(job, model, log_live))
     try:
         state = member.recorder.resume()
         if state is not None:
             if state["epoch"] > job.config.num_epochs:
                 raise ValueError("a state from after the end")
-            load_state(member, state, state["epoch"])
+            go_on_from(member, state, state["epoch"])
             note_code(job)
             print(f"{job.folder.path} goes on from epoch {member.start:,}")
     except (RuntimeError, TypeError, ValueError, AttributeError):
@@ -70,7 +70,7 @@ def note_code(job: Job) -> None:
         print(f"{job.folder.path}: the code that trains has changed since the run began; --rerun begins anew")
     else:
         both = {name: before["executed"][name] or now[name] for name in ("population", "cuda")}
-        before["executed"] |= both
+        before["executed"] = both | {"measures": now["measures"] | before["executed"]["measures"]}
         before["code"] = code_of(job.asked, before["executed"])
     save_json(before, job.folder.path / "config.json")
 
@@ -81,11 +81,9 @@ def say_if_unlearnable(config: RunConfig) -> None:
         print(f"note: the MLP adds the embeddings of a and b: on ordered pairs it cannot fit {config.fn_name} fully")
 
 
-def load_state(member: Member, state: dict, epoch: int) -> None:
+def go_on_from(member: Member, state: dict, epoch: int) -> None:
     """Put a state, as ``member_state`` gives it, into a member."""
-    member.model.load_state_dict(state["model"])
-    member.start = epoch
-    member.optimizer_state = state["optimizer"] if epoch else None  # at epoch 0 all moments are 0
+    member.start, member.optimizer_state = epoch, restore(member.model, state, epoch)
 
 
 def make_recorder(job: Job, model: nn.Module, log_live: bool) -> Recorder:
@@ -197,7 +195,7 @@ def train_members(members: list[Member]) -> None:
             progress.close()
         for number, member in enumerate(members):
             if member.recorder.is_running:
-                load_state(member, member_state(model, optimizer, number), epoch)
+                go_on_from(member, member_state(model, optimizer, number), epoch)
                 left.append(member)
             elif member.recorder.error is None:
                 try:

@@ -17,7 +17,9 @@ def git_commit() -> str | None:
     try:
         run = functools.partial(subprocess.run, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=10)
         commit = run(["git", "rev-parse", "HEAD"]).stdout.strip()
-        return commit + ("+" if run(["git", "status", "--porcelain", "--untracked-files=no"]).stdout else "")
+        return commit + (
+            "+" if run(["git", "--no-optional-locks", "status", "--porcelain", "--untracked-files=no"]).stdout else ""
+        )
     except (OSError, subprocess.SubprocessError):
         return None
 

@@ -14,15 +14,16 @@ if __name__ == "__main__":
 import csv
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from code_state import same_code, standing, worst
 from configs.checks import Range, check_fields
 from configs.load import config_from_json, parse_flags
 from configs.ticket import TICKET
 from errors import UserError, run_script
-from experiment import same_code, standing
 from tables import (
     UNSTABLE,
     Result,
@@ -60,6 +61,10 @@ class Flags:
         check_fields(self)
         if self.kind not in (None, *TICKET):
             raise UserError(f"kind must be one of {', '.join(TICKET)}, not {self.kind!r}")
+        if self.seeds == () or not self.gen_thresholds:
+            raise UserError(
+                f"--{'gen_thresholds' if self.seeds != () else 'seeds'} is empty; leave it out, or give at least one"
+            )
         if not self.tickets:
             raise UserError("--tickets is empty; leave it out, or give a pattern")
 
@@ -70,36 +75,54 @@ class Flags:
 
 def find_pairs(flags: Flags) -> tuple[list[Pair], list[str]]:
     """Every finished ticket that is asked for with its dense run, by mask and seed; and which are left out, each with its reason."""
-    results, left_out = [], []
+    results, left_out, pairs = [], [], {}
+
+    def attempt(name: str, action: Callable) -> object:
+        try:
+            return action()
+        except (UserError, OSError) as error:
+            left_out.append(f"{name}: {error}")
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            left_out.append(f"{name}: a file of it is damaged ({type(error).__name__}: {error})")
+        return None
+
     for path in sorted(flags.root.glob("*/summary.json")):
         if ASIDE not in path.parent.name:
-            try:
-                results.append(read_result(path.parent))
-            except UserError as error:
-                left_out.append(f"{path.parent.name}: {error}")
+            results.append(attempt(path.parent.name, lambda folder=path.parent: read_result(folder)))
+    results = [result for result in results if result is not None]
     dense_runs = [result for result in results if "dense_run" not in result.settings]
-    pairs = []
     for ticket in results:
-        if ticket not in dense_runs and flags.asks_for(ticket):
-            try:
-                pairs.append((dense_of(ticket, dense_runs), ticket))
-            except UserError as error:
-                left_out.append(f"{ticket.path.name}: {error}")
-    return sorted(pairs, key=lambda pair: (group_of(pair[1]), pair[1].settings["config"]["seed"])), left_out
+        if "dense_run" not in ticket.settings or not attempt(ticket.path.name, lambda t=ticket: flags.asks_for(t)):
+            continue
+        pair = attempt(ticket.path.name, lambda t=ticket: (dense_of(t, dense_runs), t))
+        key = pair and attempt(ticket.path.name, lambda p=pair: check(p, flags.gen_thresholds))
+        if not key:
+            continue
+        if key in pairs:
+            left_out.append(f"{ticket.path.name}: it is the same run as {pairs[key][1].path.name}")
+        else:
+            pairs[key] = pair
+    return [pairs[key] for key in sorted(pairs)], left_out
+
+
+def check(pair: Pair, thresholds: tuple[float, ...]) -> tuple[str, int, str]:
+    """Read all that the tables need of a pair, so that what is damaged shows here; gives its group, its seed and its identity."""
+    standing_of(pair)
+    numbers_of(pair, thresholds)
+    return group_of(pair[1]), int(pair[1].settings["config"]["seed"]), json.dumps(pair[1].settings["identity"])
 
 
 def dense_of(ticket: Result, dense_runs: list[Result]) -> Result:
-    """The dense run of a ticket: the one at the path that it stored, else any of these, if its identity is the one that it stored."""
-    stored, wanted = Path(ticket.settings["dense_run"]), ticket.settings.get("identity", {}).get("dense")
-    if (stored / "summary.json").exists() and stored.resolve() not in [run.path.resolve() for run in dense_runs]:
-        dense_runs = [read_result(stored), *dense_runs]
+    """The dense run of a ticket, by the identity that it stored: below the same root, else at the path that it stored."""
+    stored, wanted = Path(ticket.settings["dense_run"]), ticket.settings["identity"]["dense"]
     found = [run for run in dense_runs if run.settings.get("identity") == wanted]
+    if not found and (stored / "summary.json").exists():
+        found = [run for run in [read_result(stored)] if run.settings.get("identity") == wanted]
     if not found:
         is_there = (stored / "config.json").exists()
-        raise UserError(
-            f"its dense run {stored} {'holds another run, or is not finished' if is_there else 'is not there'}"
-        )
-    return next((run for run in found if run.path.resolve() == stored.resolve()), found[0])
+        reason = "holds another run, or is not finished" if is_there else "is not there"
+        raise UserError(f"its dense run {stored} {reason}")
+    return next((run for run in found if run.path.name == stored.name), found[0])
 
 
 def group_of(ticket: Result) -> str:
@@ -173,7 +196,7 @@ def standing_of(pair: Pair) -> str:
             states.add(standing(run.settings, config_from_json(run.settings, run.path / "config.json")))
         except UserError:  # the config of another version
             states.add("unknown")
-    return next(state for state in ("other", "unknown", "current") if state in states)
+    return worst(states)
 
 
 def body(argv: list[str] | None) -> None:
@@ -186,7 +209,8 @@ def body(argv: list[str] | None) -> None:
         raise UserError(
             f"below {flags.root} is no finished ticket of {asked} beside its dense run; python main.py makes one"
         )
-    kept = same_code({pair[1].path: standing_of(pair) for pair in pairs})
+    codes = {pair[1].path: tuple(run.settings.get("code") for run in pair) for pair in pairs}
+    kept = same_code({pair[1].path: (standing_of(pair), codes[pair[1].path]) for pair in pairs})
     pairs = [pair for pair in pairs if pair[1].path in kept]
     head = ["ticket", "seed"]
     for threshold in flags.gen_thresholds:

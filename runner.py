@@ -7,8 +7,9 @@ from contextlib import ExitStack
 import torch
 
 from build import build_split, use_cpu
+from code_state import standing
 from errors import UserError
-from experiment import Job, standing
+from experiment import Job
 from members import Member, members_that_fit, prepare, stacking_key, train_members
 from training.folder import Busy, RunFolder
 

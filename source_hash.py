@@ -1,89 +1,156 @@
 """A hash of the code that something executes, and of nothing else.
 
-It follows functions and classes of this repository to all that they use, and hashes what they say, not how it is written down:
-comments, docstrings, annotations, imports, error messages and files' places are left out. Left out is also what a run does not
-execute: a branch on a setting that is off (``if schedule.lp_alpha:`` with lp_alpha 0), and of a table of choices (operations,
-activations, pruners ...) the entries that no setting names.
+It reads the source: from functions and classes it follows every name to what it means in this repository (functions, classes,
+constants, tables), whichever way it is imported, and hashes what they say, not how it is written down: comments, docstrings,
+annotations, imports, error messages and files' places are left out. Left out is also what a run does not execute: a branch on a
+setting that is off (``if schedule.lp_alpha:`` with lp_alpha 0), and of a table of choices (operations, activations, pruners ...) the
+entries that no setting names. What objects do at run time is not followed: a method is hashed with its class, which is named where an
+object of it is made.
 """
 
 import ast
-import copy
 import functools
 import hashlib
-import inspect
-import math
+import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 SCHEME = 2  # of how the hash is computed: hashes of different schemes say nothing about one another
 REPOSITORY = Path(__file__).resolve().parent
-# Modules and functions that say, save or stop, and decide no number; what is read of MNIST is compared with its own checksums.
+# Modules and functions that say, save, fetch or stop, and decide no number; measures are hashed one by one.
 DECIDES_NOTHING = (
-    "data.mnist.load_mnist",
+    "data.mnist._download",
     "errors",
-    "data.idx",
     "training.checkpoints",
+    "training.metrics.MEASURES",
     "training.progress",
     "training.recording",
     "training.signals",
 )
 NOT_SAID = ("annotation", "returns", "type_comment", "type_params", "ctx", "kind")  # fields of ast nodes
+HOLD_SETTINGS = ("config", "schedule")  # names of objects whose attributes are settings
+HOW = ("is_population", "capturable")  # facts about how a run is trained, whichever object has them
 
 
-def source_hash(roots: Iterable[Callable], settings: Mapping[str, Any], entries: Iterable[str] = ()) -> str:
-    """``scheme:SHA-256`` of the code that ``roots`` (functions, classes) execute under ``settings``, ``{name: value}``.
+def source_hash(
+    roots: Iterable[Callable | tuple[str, str]],
+    settings: Mapping[str, Any],
+    entries: Iterable[str] = (),
+    config: type | None = None,
+) -> str:
+    """``scheme:SHA-256`` of the code that ``roots`` execute under ``settings``, ``{name: value}``.
 
-    Settings that are None, False or 0 are off; those that are text name entries of tables, and so do ``entries``.
+    ``roots``: functions, classes, or whatever a module defines, as (module, name).
+
+    Settings that are None, False or 0 are off; those that are text name entries of tables, and so do ``entries``. ``config`` is
+    the class of what the code calls ``config``, whose methods and properties are followed.
     """
     off = frozenset(name for name, value in settings.items() if not value and name != "seed")
     chosen = frozenset(value for value in settings.values() if isinstance(value, str)) | frozenset(entries)
-    return _hash(tuple(roots), off, chosen)
+    places = (root if isinstance(root, tuple) else (root.__module__, root.__qualname__) for root in roots)
+    return _hash(tuple(places), off, chosen, config)
+
+
+@dataclass
+class _Module:
+    """What a module defines and imports at its top level; of what is defined twice, the last."""
+
+    name: str
+    defined: dict[str, ast.AST] = field(default_factory=dict)  # functions, classes, and the values of assignments
+    entries: dict[str, dict[str, ast.AST]] = field(default_factory=dict)  # TABLE["key"] = value, outside its braces
+    imported: dict[str, str] = field(default_factory=dict)  # {name here: dotted name}
+    effects: list[ast.AST] = field(default_factory=list)  # statements that are neither: calls, TABLE |= ...
+
+    def read(self, statements: list[ast.stmt]) -> None:
+        for node in statements:
+            match node:
+                case ast.FunctionDef() | ast.ClassDef():
+                    self.defined[node.name] = node
+                case ast.Import() | ast.ImportFrom():
+                    self.imported |= _imports(node)
+                case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=table), slice=ast.Constant(value=str(key)))]):
+                    self.entries.setdefault(table, {})[key] = node.value
+                case ast.Assign() | ast.AnnAssign(value=ast.expr()):
+                    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                        self.defined |= {part.id: node.value for part in ast.walk(target) if isinstance(part, ast.Name)}
+                case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+                    pass  # what a script does when it is called
+                case ast.If() | ast.Try() | ast.With():
+                    self.read([part for part in ast.iter_child_nodes(node) if isinstance(part, ast.stmt)])
+                case ast.Expr() | ast.AugAssign() | ast.For() | ast.While():
+                    self.effects += [] if _is_text(node) else [node]
 
 
 @functools.cache
-def _hash(roots: tuple, off: frozenset[str], chosen: frozenset[str]) -> str:
-    said, waiting = {}, [("", root) for root in roots]
+def _hash(roots: tuple, off: frozenset[str], chosen: frozenset[str], config: type | None) -> str:
+    said: dict[tuple[str, str], str] = {}
+    waiting = list(roots)
     while waiting:
-        entry, thing = waiting.pop()  # what a table calls it, if it comes from one
-        thing = inspect.unwrap(thing)
-        if isinstance(thing, functools.partial):
-            waiting.append((f"{entry} with {thing.args!r} {thing.keywords!r}", thing.func))
+        place = waiting.pop()
+        name, thing = place
+        is_left_out = name in DECIDES_NOTHING or f"{name}.{thing}" in DECIDES_NOTHING
+        if place in said or (is_left_out and place not in roots):
             continue
-        name = _name(thing)
-        if not _is_ours(thing):
-            said[entry, name] = f"{entry} {name}"
-        elif thing.__module__ not in DECIDES_NOTHING and name not in DECIDES_NOTHING:
-            node = _definition(thing)
-            place = (entry, name, node.lineno, node.col_offset)  # lambdas share their name
-            if place not in said:
-                reader = _Reader(vars(sys.modules[thing.__module__]), off, chosen)
-                said[place] = f"{entry} {reader.say(node)}"
-                waiting += reader.used
+        reader = _Reader(_module(name), off, chosen, config)
+        said[place] = reader.define(thing)
+        if (name, "") not in said:
+            said[name, ""] = " ".join(map(reader.say, reader.module.effects))
+        waiting += reader.used
     return f"{SCHEME}:{hashlib.sha256(chr(10).join(sorted(said.values())).encode()).hexdigest()}"
 
 
 class _Reader:
-    """Says what a definition does as text that depends on nothing else, and notes which functions and classes it uses."""
+    """Says what a definition of ``module`` does as text that depends on nothing else; ``used`` is what else that needs."""
 
-    def __init__(self, names: Mapping[str, Any], off: frozenset[str], chosen: frozenset[str]):
-        self.names, self.off, self.chosen = names, off, chosen
-        self.used: list[tuple[str, Any]] = []
+    def __init__(self, module: _Module, off: frozenset[str], chosen: frozenset[str], config: type | None):
+        self.module, self.off, self.chosen, self.config = module, off, chosen, config
+        self.used: list[tuple[str, str]] = []
+        self.imported = module.imported
+
+    def define(self, name: str) -> str:
+        outer, _, inner = name.partition(".")
+        node = self.module.defined[outer]
+        if inner:  # a method
+            node = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == inner][-1]
+        inside = [part for part in ast.walk(node) if isinstance(part, ast.Import | ast.ImportFrom)]
+        self.imported = self.module.imported | {k: v for part in inside for k, v in _imports(part).items()}
+        table, more = {}, self.module.entries.get(name, {})
+        if isinstance(node, ast.Dict) and all(
+            isinstance(k, ast.Constant) and isinstance(k.value, str) for k in node.keys
+        ):
+            table = {key.value: value for key, value in zip(node.keys, node.values, strict=True)}
+        named = {key: value for key, value in (table | more).items() if key in self.chosen}
+        if named:  # a table of choices
+            return " ".join(f"{name}[{key}]={self.say(named[key])}" for key in sorted(named))
+        return f"{name}={self.say(node)}" + "".join(f" [{key}]={self.say(more[key])}" for key in sorted(more))
 
     def say(self, node: Any) -> str:
         if isinstance(node, list):
-            return "[" + " ".join(self.say(item) for item in node if not _is_text(item)) + "]"
-        if isinstance(node, ast.ClassDef):  # a dataclass's fields are settings and data, not code
-            node = copy.copy(node)
-            node.body = [item for item in node.body if not isinstance(item, ast.AnnAssign)]
+            return "[" + " ".join(filter(None, (self.say(item) for item in node if not _is_text(item)))) + "]"
         if not isinstance(node, ast.AST):
             return repr(node)
-        if isinstance(node, ast.If | ast.IfExp) and self._is_off(node.test):
-            return self.say(node.orelse)
-        if isinstance(node, ast.Raise):
-            return "Raise"  # no run that counts has come here
+        match node:
+            case ast.If(orelse=[]) if all(isinstance(part, ast.Raise) for part in node.body):
+                return ""  # no run that counts has come here
+            case ast.If() | ast.IfExp() if self._is_off(node.test):
+                return self.say(node.orelse)
+            case ast.Raise():
+                return "Raise"
+            case (
+                ast.Import()
+                | ast.ImportFrom()
+                | ast.AnnAssign(value=None)
+                | ast.Expr(value=ast.Call(func=ast.Name(id="print")))
+            ):
+                return ""
+            case ast.AnnAssign():
+                node = ast.Assign(targets=[node.target], value=node.value)
+            case ast.ClassDef() if _has_fields(node):  # settings and data, not code
+                body = [part for part in node.body if not isinstance(part, ast.AnnAssign)]
+                node = ast.ClassDef(node.name, node.bases, node.keywords, body, node.decorator_list)
         if (reference := self._refer(node)) is not None:
             return reference
         fields = [(name, value) for name, value in ast.iter_fields(node) if name not in NOT_SAID]
@@ -92,47 +159,62 @@ class _Reader:
         return f"{type(node).__name__}({' '.join(parts)})"
 
     def _is_off(self, test: ast.expr) -> bool:
-        if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
-            return any(map(self._is_off, test.values))
-        name = test.attr if isinstance(test, ast.Attribute) else test.id if isinstance(test, ast.Name) else None
-        return name in self.off
+        match test:
+            case ast.BoolOp(op=ast.And()):
+                return any(map(self._is_off, test.values))
+            case ast.Name(id=name):
+                return name in self.off
+            case ast.Attribute(value=ast.Name(id=owner), attr=name):
+                return name in self.off and (owner in HOLD_SETTINGS or name in HOW)
+        return False
 
     def _refer(self, node: ast.AST) -> str | None:
-        """What a name of the module stands for, however it was imported; None for all else. Notes what is ours."""
-        value = self._value(node)
-        if isinstance(node, ast.Attribute) and value is not None:
-            module = self._value(node.value)
-            if not _is_ours(module):
-                return f"{module.__name__}.{node.attr}"
-        if isinstance(value, dict):  # a table of choices
-            self.used += [(key, thing) for key in value.keys() & self.chosen for thing in _callables(value[key])]
+        """What a name, or a dotted one, stands for, where it is no local one; notes what is ours."""
+        match node:
+            case ast.Attribute(value=ast.Name(id="config"), attr=name) if self.config is not None:
+                for cls in self.config.__mro__:
+                    if name in vars(cls) and (callable(vars(cls)[name]) or isinstance(vars(cls)[name], property)):
+                        self.used.append((cls.__module__, f"{cls.__name__}.{name}"))
+                        break
+                return None
+            case ast.Name() | ast.Attribute():
+                names = []
+                while isinstance(node, ast.Attribute):
+                    names.insert(0, node.attr)
+                    node = node.value
+                return (
+                    self._meaning(self.module, self.imported, [node.id, *names]) if isinstance(node, ast.Name) else None
+                )
+        return None
+
+    def _meaning(self, module: _Module, imported: Mapping[str, str], names: list[str]) -> str | None:
+        first, *rest = names
+        if first in module.defined and first not in imported:
+            self.used.append((module.name, first))
+            return ".".join(names)
+        if first not in imported:
             return None
-        if isinstance(value, int | float | str | tuple):
-            return repr(value)
-        if _callables(value):
-            self.used += [("", value)] if _is_ours(value) else []
-            return getattr(value, "__qualname__", None) if _is_ours(value) else _name(value)
-        return None
-
-    def _value(self, node: ast.AST) -> Any:
-        """What a name or a dotted name is; None where it is no name of the module, or none that is reached through modules."""
-        if isinstance(node, ast.Name):
-            return self.names.get(node.id)
-        if isinstance(node, ast.Attribute) and isinstance(module := self._value(node.value), ModuleType):
-            return getattr(module, node.attr, None)
-        return None
+        names = [*imported[first].split("."), *rest]
+        # The longest part that is a module; what follows is a name in it.
+        for length in range(len(names), 0, -1):
+            if (found := _module(".".join(names[:length]))) is not None:
+                return self._meaning(found, found.imported, names[length:]) if names[length:] else ".".join(names)
+        return ".".join(names)  # somebody else's
 
 
-def _name(thing: Any) -> str:
-    return f"{thing.__module__}.{thing.__qualname__}"
+def _imports(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
+    if isinstance(node, ast.ImportFrom):
+        return {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return {
+        alias.asname or alias.name.split(".")[0]: alias.name if alias.asname else alias.name.split(".")[0]
+        for alias in node.names
+    }
 
 
-def _callables(value: Any) -> list:
-    """A function or class, or those in a tuple such as an Operation."""
-    if isinstance(value, tuple):
-        return [thing for item in value for thing in _callables(item)]
-    is_one = isinstance(value, functools.partial) or inspect.isclass(value) or inspect.isroutine(inspect.unwrap(value))
-    return [value] if is_one else []
+def _has_fields(node: ast.ClassDef) -> bool:
+    """A dataclass or a named tuple."""
+    said = " ".join(ast.dump(part) for part in [*node.decorator_list, *node.bases])
+    return "'dataclass'" in said or "'NamedTuple'" in said
 
 
 def _is_text(node: Any) -> bool:
@@ -140,43 +222,31 @@ def _is_text(node: Any) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _is_ours(thing: Any) -> bool:
-    thing = thing.func if isinstance(thing, functools.partial) else thing
-    name = thing.__name__ if isinstance(thing, ModuleType) else getattr(inspect.unwrap(thing), "__module__", None)
-    file = getattr(sys.modules.get(name or ""), "__file__", None)
-    return file is not None and Path(file).is_relative_to(REPOSITORY) and "site-packages" not in Path(file).parts
-
-
-def _definition(thing: Any) -> ast.AST:
-    """The node that defines a function, lambda or class."""
-    nodes = ast.walk(_tree(sys.modules[thing.__module__].__file__))
-    if inspect.isclass(thing):
-        return next(node for node in nodes if isinstance(node, ast.ClassDef) and node.name == thing.__name__)
-    code = thing.__code__
-    if code.co_name == "<lambda>":  # the last one that begins before its body does
-        places = [(line, column) for line, end, column, last in code.co_positions() if (line, column) != (end, last)]
-        body = min(places, default=(code.co_firstlineno, math.inf))  # Python 3.12 does not say where a mere constant is
-        before = (n for n in nodes if isinstance(n, ast.Lambda) and (n.lineno, n.col_offset) < body)
-        return max(before, key=lambda node: (node.lineno, node.col_offset))
-    line = code.co_firstlineno
-    return next(
-        node
-        for node in nodes
-        if isinstance(node, ast.FunctionDef) and line in (node.lineno, *(d.lineno for d in node.decorator_list))
-    )
+@functools.cache
+def _module(name: str) -> _Module | None:
+    """The module of this repository with that name; None for those of others, and for what is no module."""
+    top = REPOSITORY / name.split(".")[0]
+    if not (top.is_dir() or top.with_suffix(".py").is_file()):
+        return None
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    file = spec.origin if spec is not None else None
+    if file is None or not Path(file).is_relative_to(REPOSITORY) or "site-packages" in Path(file).parts:
+        return None
+    module = _Module(name)
+    module.read(ast.parse(_sources().get(file) or Path(file).read_text()).body)
+    return module
 
 
 @functools.cache
 def _sources() -> dict[str, str]:
-    """The text of all our modules as this process runs them: somebody may edit the files while it trains."""
-    modules = [
-        module
-        for module in sys.modules.values()
-        if isinstance(module, ModuleType) and getattr(module, "__file__", None)
+    """The text of our modules as this process runs them: somebody may edit the files while it trains."""
+    files = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
+    ours = [
+        file
+        for file in files
+        if file.startswith(f"{REPOSITORY}/") and file.endswith(".py") and "site-packages" not in file
     ]
-    return {module.__file__: Path(module.__file__).read_text() for module in modules if _is_ours(module)}
-
-
-@functools.cache
-def _tree(file: str) -> ast.Module:
-    return ast.parse(_sources().get(file) or Path(file).read_text())
+    return {file: Path(file).read_text() for file in ours}

@@ -24,10 +24,10 @@ from pathlib import Path
 
 import worker
 from build import choose_device
+from code_state import standing_counts
 from collecting import collect
 from configs.load import parse_sweep
 from errors import Interrupted, UserError, run_script
-from experiment import standing_counts
 from provenance import usable_cores
 from training.folder import locks_work
 from training.signals import catch_signals, exit_status
@@ -110,7 +110,8 @@ def run_workers(argv: list[str], units: list[Unit], root: Path, workers: int) ->
         if process.returncode not in (0, 1):  # 1: it said which runs failed
             failures.add(f"a worker ended with status {process.returncode}; see {log}")
     left = sum(not unit.is_done for unit in units)
-    print("\n".join(sorted(failures)) or "no run failed")
+    silent = "the workers have not said why runs are left" if left else "no run failed"
+    print("\n".join(sorted(failures)) or silent)
     print(f"{len(units) - left} of {len(units)} runs are done, {left} are left; logs: {', '.join(map(str, logs))}")
     say_other_code(units)
     return left + len(failures)

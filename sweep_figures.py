@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from math import log10
 from pathlib import Path
+from statistics import median
 
+from analysis.statistics import censored_median
 from figures import COLORS, STYLE
-from training.metrics import median_epoch
 
 
 def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path, varying: Sequence[str]) -> None:
@@ -25,7 +26,7 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
     border = 1.25 * last
     lines: dict[tuple, list] = {}
     for rows, place in zip(groups.values(), places, strict=True):
-        lines.setdefault(tuple(rows[0][name] for name in others), []).append((place, [row[column] for row in rows]))
+        lines.setdefault(tuple(rows[0][name] for name in others), []).append((place, rows))
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 3.8), layout="constrained")
         axes = figure.subplots()
@@ -34,13 +35,14 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
             named = (f"{name} {value}" for name, value in zip(others, values, strict=True))
             shift, top = spread * (number - (len(lines) - 1) / 2), border * 1.5**number
             line.sort(key=lambda point: point[0])
-            medians = [median_epoch(epochs) for _, epochs in line]
+            medians = [_median(rows, column) for _, rows in line]
             axes.plot(
                 [place + shift for place, _ in line],
-                [top if median is None else max(median, 1) for median in medians],
+                [top if middle is None else max(middle, 1) for middle in medians],
                 "-", color=color, label=", ".join(named) or "median over seeds",
             )  # fmt: skip
-            for place, epochs in line:
+            for place, rows in line:
+                epochs = [row[column] for row in rows]
                 reached = [max(epoch, 1) for epoch in epochs if epoch is not None]
                 axes.plot([place + shift] * len(reached), reached, "o", color=color, markersize=3.5, alpha=0.7)
                 if len(reached) < len(epochs):
@@ -60,6 +62,13 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
         figure.savefig(path)
 
 
+def _median(rows: Sequence[Mapping], column: str) -> float | None:
+    """The median over seeds; those without a value are known to be later than ``known_until``, or than their last epoch."""
+    known_until = column.replace("t_gen", "t_gen_known_until", 1)
+    times = [row.get(known_until, row["last_epoch"]) if row[column] is None else row[column] for row in rows]
+    return censored_median(times, [row[column] is not None for row in rows])
+
+
 def _places(settings: Sequence[Sequence[Mapping]], x_name: str) -> tuple[list[float], dict[str, float]]:
     """Where each setting is on the x axis, and ``{label: place}`` of its ticks; no ticks where the axis is linear.
 
@@ -70,7 +79,7 @@ def _places(settings: Sequence[Sequence[Mapping]], x_name: str) -> tuple[list[fl
     if x_name == "prune_at":
         epochs = [[row["mask_epoch"] for row in rows] for rows in settings]
         if not any(None in own for own in epochs):
-            return [median_epoch(own) for own in epochs], {}
+            return [median(own) for own in epochs], {}
     elif all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         if min(values) <= 0 or max(values) <= 10 * min(values):
             return values, {}
@@ -113,8 +122,8 @@ def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Pa
             reached = [max(epoch, 1) for epoch in epochs if epoch is not None]
             axes.plot(reached, [place] * len(reached), "o", color=COLORS[1], markersize=4, alpha=0.7)
             if len(epochs) > 1:
-                median = median_epoch(epochs)
-                axes.plot([border if median is None else max(median, 1)], [place], "|", color=COLORS[1], markersize=12)
+                middle = _median(rows, column)
+                axes.plot([border if middle is None else max(middle, 1)], [place], "|", color=COLORS[1], markersize=12)
             if len(reached) < len(epochs):
                 _mark_censored(axes, (border, place), ">", len(epochs) - len(reached), COLORS[1])
         axes.axvline(border / 1.06, color="0.6", linewidth=0.7, linestyle=":")

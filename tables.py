@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.statistics import censored_median
 from training.checkpoints import load_json
 from training.generalization import Generalization, read_generalization
-from training.metrics import first_epoch, median_epoch, read_metrics
+from training.metrics import first_epoch, read_metrics
 
 # What tables take from a summary.json.
 NEEDED = {
@@ -48,7 +49,7 @@ def read_result(folder: Path) -> Result:
     """Read a finished run. Raises UserError where a file is missing or damaged."""
     folder = Path(folder)
     settings, summary = (
-        load_json(folder / "config.json", {"kind": str, "config": dict}),
+        load_json(folder / "config.json", {"kind": str, "config": dict, "identity": dict}),
         load_json(folder / "summary.json", NEEDED),
     )
     return Result(folder, settings, summary, read_metrics(folder))
@@ -75,16 +76,15 @@ def epoch_text(epoch: int | None, last_epoch: int) -> str:
 
 
 def median_and_range(found: list[Generalization]) -> tuple[str, str]:
-    """The median t_gen over seeds and ``least to most``, the censored above all others.
-
-    What is censored is known to exceed the least epoch until which one of those runs is known.
-    """
-    epochs = [one.t_gen for one in found]
-    bound = min((one.known_until for one in found if one.t_gen is None), default=0)
-    least = min((epoch for epoch in epochs if epoch is not None), default=None)
-    most = None if None in epochs else max(epochs)
-    middle, least, most = (epoch_text(epoch, bound) for epoch in (median_epoch(epochs), least, most))
-    return middle, f"{least} to {most}"
+    """The median t_gen over seeds, as the Kaplan-Meier curve has it, and ``least to most``; no range where all are censored."""
+    times, epochs = [one.known_until for one in found], [one.t_gen for one in found if one.t_gen is not None]
+    median = censored_median(times, [one.t_gen is not None for one in found])
+    middle = epoch_text(None if median is None else round(median), max(times))
+    if not epochs:
+        return middle, ""
+    censored = max((one.known_until for one in found if one.t_gen is None), default=-1)
+    most = f"> {censored:,}" if censored >= max(epochs) else f"{max(epochs):,}"
+    return middle, f"{min(epochs):,} to {most}"
 
 
 def median_text(values: list[float | None], digits: int = 3) -> str:

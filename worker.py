@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from code_state import standing
 from configs.base import RunConfig
 from configs.sweep import Sweep
 from errors import Interrupted, UserError
-from experiment import Job, dense_folder, dense_job, move_aside, save_mask, standing, ticket_folder, ticket_job
+from experiment import Job, dense_folder, dense_job, move_aside, save_mask, ticket_folder, ticket_job
 from runner import run_job, run_population
 from training.folder import Busy, RunFolder
 

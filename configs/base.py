@@ -57,7 +57,7 @@ class RunConfig:
     mem_threshold: Rate = 0.99
     """t_mem is the first recorded epoch with at least this train accuracy."""
     gen_threshold: Rate = 0.95
-    """t_gen is the first recorded epoch with at least this test accuracy."""
+    """t_gen is the first recorded epoch with at least this test accuracy that holds (README)."""
     root: str = "runs"
     """Folder that holds the run folders."""
     device: str = "auto"
@@ -153,6 +153,10 @@ class TransformerConfig(ModularConfig):
     """Attention heads; divides d_model."""
     num_layers: Count = 1
     """Blocks."""
+    # Not 0.95: of five seeds the dense networks end at 0.88 to 1.00 and hover there, the tickets at 0.89 to 1.00. All ten get to
+    # 0.80 and stay, so that this tells when a network generalizes, and not at which level it settles.
+    gen_threshold: Rate = 0.80
+    """t_gen is the first recorded epoch with at least this test accuracy that holds (README)."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -176,7 +180,7 @@ class MnistConfig(RunConfig):
     weight_scale: Positive = 8.0
     """Factor on the standard deviation of every initial weight."""
     gen_threshold: Rate = 0.80
-    """t_gen is the first recorded epoch with at least this test accuracy."""
+    """t_gen is the first recorded epoch with at least this test accuracy that holds (README)."""
     train_size: Count = 1_000
     """Training images, drawn with the seed from the training file."""
     balanced: bool = False

@@ -141,6 +141,73 @@ def test_one_damaged_run_is_named_and_stops_no_other(pairs, name, damage, reason
     assert len(written()) == 3
 
 
+CONFIG_DAMAGE = [
+    lambda stored: stored | {"config": {}},
+    lambda stored: stored | {"identity": None},
+    lambda stored: stored | {"config": stored["config"] | {"seed": "1"}},
+    lambda stored: stored | {"dense_run": 5},
+    lambda stored: [],
+]
+
+
+@pytest.mark.parametrize("number", range(len(CONFIG_DAMAGE)))
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_damaged_config_is_named_and_stops_no_other(pairs, number, side):
+    path = folders()[side] / "config.json"
+    path.write_text(json.dumps(CONFIG_DAMAGE[number](json.loads(path.read_text()))))
+    outcome = told()
+    assert outcome.status == 0, outcome
+    assert "Traceback" not in outcome.err
+    assert 3 <= len(written()) <= 4
+
+
+@pytest.mark.parametrize("executed", [None, [], {"measures": 5}, {}])
+def test_what_is_not_known_of_how_a_run_was_trained_makes_it_unknown(pairs, executed):
+    for folder in folders():
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"executed": executed, "dense_executed": executed}))
+    assert "1 by code that cannot be compared" in told().out
+
+
+def test_a_copy_of_a_ticket_is_no_other_seed(pairs):
+    _, ticket = folders()
+    shutil.copytree(ticket, ticket.with_name(f"copy_of_{ticket.name}"))
+    outcome = told()
+    assert "it is the same run as" in outcome.err
+    assert len(written()) == 4
+
+
+def test_a_copied_root_is_read_from_itself(pairs):
+    """The tickets of the copy name dense runs that are still where they were, and may have changed since."""
+    for path in Path("runs").glob("*__*/config.json"):
+        path.write_text(path.read_text().replace('"runs/', f'"{Path("runs").absolute()}/'))
+    shutil.copytree("runs", "copied")
+    for path in Path("runs").glob("*/metrics.csv"):
+        path.write_text(path.read_text().replace("0.", "0.0"))
+    rows = written("--root=copied")
+    assert len(rows) == 4
+    for row in rows:
+        *wanted, _ = slow_rule(*records(Path("copied") / row["dense"]), 0.3)
+        assert [row[f"dense {name} (test acc >= 0.3)"] for name in FIELDS[:4]] == [
+            "" if v is None else str(v) for v in wanted
+        ]
+
+
+@pytest.mark.parametrize("name", ["gen_thresholds", "seeds"])
+def test_a_flag_without_its_values_is_a_mistake(pairs, name):
+    assert_refused(told(f"--{name}"), f"--{name} is empty")
+
+
+def test_of_several_other_codes_one_is_shown(pairs):
+    for seed, code in ((0, "a"), (1, "b"), (2, "b")):
+        for path in Path("runs").glob(f"*seed{seed}_*/config.json"):
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"code": f"{SCHEME}:{code}"}))
+    rows = written()
+    assert {row["ticket code"] for row in rows} == {f"{SCHEME}:b"}
+    assert len(rows) == 3
+    assert f"left out, since other code trained them (--rerun trains again): {folders()[1].name}" in told().out
+
+
 def test_pairs_of_other_code_are_counted_and_not_mixed_with_those_of_now(pairs):
     assert "code" not in told().out
     for seed, code in ((0, f"{SCHEME}:other"), (1, "0123456789abcdef" * 4)):

@@ -25,7 +25,7 @@ from scripts import (
     succeed,
 )
 
-import experiment
+import code_state
 import training.loop
 import training.metrics
 from training.folder import Busy, RunFolder
@@ -253,7 +253,7 @@ def test_a_run_that_goes_on_after_a_measure_was_added_lacks_it_before_and_has_it
         os.kill(run.process.pid, signal.SIGTERM)
         assert run.status() == 143
     measures = {"train_squared": lambda seen: seen.train.loss**2, **training.metrics.MEASURES}
-    for module in (training.metrics, training.loop, experiment):
+    for module in (training.metrics, training.loop, code_state):
         monkeypatch.setattr(module, "MEASURES", measures)
     outcome = call("train", size=flags)
     assert outcome.status == 0, outcome

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 import source_hash
-import training.metrics
+from code_state import _measure_hash, code_of, how_executed, standing
 from configs.base import MLPConfig, MnistConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig
-from experiment import code_of
-from training.metrics import MEASURES
 
 REPOSITORY = Path(source_hash.__file__).parent
-HOW = {"measures": list(MEASURES), "population": False, "cuda": False}
+HOW = {"population": False, "cuda": False}
+MEASURES = ("train_loss", "train_acc", "test_acc", "l1norm", "l2norm")  # as they were when this was written
 RUNS = {
     "add": (MLPConfig(), HOW),
     "multiply": (MLPConfig(fn_name="multiply"), HOW),
@@ -28,17 +27,18 @@ RUNS = {
     "control": (MLPTicketConfig(use_mask=False), HOW),
     "population": (MLPConfig(), HOW | {"population": True}),
     "cuda": (MLPConfig(), HOW | {"cuda": True}),
-    "fewer": (MLPConfig(), HOW | {"measures": ["train_loss", "test_loss", "train_acc", "test_acc"]}),
+    "decayed": (MLPTicketConfig(weight_decay=0.0, retrain_weight_decay=3.0), HOW),
 }
 ALL = set(RUNS)
 MLPS = ALL - {"transformer", "mnist", "batches"}
-TICKETS = {"ticket", "random"}
+TICKETS = {"ticket", "random", "decayed"}
 
 
 def hashes() -> dict[str, str]:
     source_hash._hash.cache_clear()
-    source_hash._tree.cache_clear()
-    return {name: code_of(config, how) for name, (config, how) in RUNS.items()}
+    source_hash._module.cache_clear()
+    found = {name: code_of(config, how) for name, (config, how) in RUNS.items()}
+    return found | {name: _measure_hash(name) for name in MEASURES}
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +48,16 @@ def before():
 
 
 @pytest.fixture
-def edit(before, monkeypatch):
-    """Edits a file, as far as the hash sees it; the lines must stay where they are. Gives which runs are others after that."""
+def edit(monkeypatch):
+    """Edits a file, as far as the hash sees it; gives the hashes after that."""
 
-    def edited(file: str, old: str, new: str) -> set[str]:
+    def edited(file: str, old: str, new: str) -> dict[str, str]:
         path = str(REPOSITORY / file)
         text = Path(path).read_text()
         assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {file}"
-        assert old.count("\n") == new.count("\n")
         with monkeypatch.context() as patch:
             patch.setattr(source_hash, "_sources", lambda: {path: text.replace(old, new)})
-            after = hashes()
-        return {name for name in RUNS if after[name] != before[name]}
+            return hashes()
 
     return edited
 
@@ -85,10 +83,18 @@ def edit(before, monkeypatch):
         ("training/loop.py", "for _ in range(3):", "for _ in range(4):", {"cuda"}),
         ("training/loop.py", "batches of epoch {epoch}", "batch of epoch {epoch}", {"batches"}),
         ("training/population.py", "if not any(masks):", "if not all(masks):", {"population"}),
-        ("training/metrics.py", "seen.flat.double().abs()", "seen.flat.abs()", ALL - {"fewer"}),
-        ("training/metrics.py", "accuracy(seen.train)", "accuracy(seen.test)", ALL),
+        ("training/metrics.py", "seen.flat.double().abs()", "seen.flat.abs()", {"l1norm"}),
+        ("training/metrics.py", "accuracy(seen.train)", "accuracy(seen.test)", {"train_acc"}),
+        ("training/metrics.py", "(seen.logits.argmax(-1) == seen.y)", "(seen.logits.argmin(-1) == seen.y)", {"train_acc", "test_acc"}),
+        ("training/metrics.py", "(0, 100, 200, 500, 1000)", "(0, 100, 200, 500, 2000)", ALL),
+        ("build.py", 'dense / "init.pth"', 'dense / "100.pth"', TICKETS | {"control"}),
+        ("build.py", "model.load_state_dict(load_weights(init, model))", "load_weights(init, model)", ALL),
+        ("build.py", 'return state["optimizer"] if epoch else None', "return None", ALL),
+        ("configs/ticket.py", "getattr(self, name) if value is None else value for", "value for", TICKETS | {"control"}),
+        ("training/population.py", "torch.stack([member[name].data for", "torch.stack([2 * member[name].data for", {"population"}),
+        ("training/loop.py", "import functools\n", "import functools\n\ntorch.set_float32_matmul_precision('medium')\n", ALL),
         ("training/metrics.py", "if test_loss < stopping_thresh", "if test_loss <= stopping_thresh", set()),
-        ("pruning/scores.py", "weight.abs()", "weight", {"ticket"}),
+        ("pruning/scores.py", "weight.abs()", "weight", {"ticket", "decayed"}),
         ("pruning/scores.py", "torch.rand(weight.shape", "torch.randn(weight.shape", {"random"}),
         ("pruning/masks.py", "round(rate * scores.numel())", "int(rate * scores.numel())", TICKETS),
         ("build.py", "torch.set_flush_denormal(True)", "torch.set_flush_denormal(False)", ALL),
@@ -97,28 +103,74 @@ def edit(before, monkeypatch):
         ("training/loop.py", "The loop, once:", "The loop:", set()),
         ("training/losses.py", "def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:", "def cross_entropy(logits, y):", set()),
         ("pruning/masks.py", "a score is not finite: the weights", "a score is nan: the weights", set()),
+        ("training/loop.py", "objective = loss(model(x), y)", "objective: Tensor = loss(model(x), y)\n        print(x)", set()),
+        ("training/loop.py", "    train_set =", "    if x < 0:\n        raise ValueError\n    train_set =", set()),
         ("training/recording.py", "self.last_saved = epoch", "self.last_saved = int(epoch)", set()),
         ("training/signals.py", "state.received = number", "state.received = int(number)", set()),
         ("data/mnist.py", "blob += chunk", "blob = blob + chunk", set()),
+        ("data/idx.py", "torch.frombuffer(body,", "255 - torch.frombuffer(body,", {"mnist", "batches"}),
         ("data/mnist.py", ".div_(255)", ".div_(256)", {"mnist", "batches"}),
         ("figures.py", '"font.size": 9', '"font.size": 8', set()),
     ],
 )  # fmt: skip
-def test_what_an_edit_makes_another_run(edit, file, old, new, others):
-    assert edit(file, old, new) == others
+def test_what_an_edit_makes_another_run(before, edit, file, old, new, others):
+    after = edit(file, old, new)
+    assert {name for name in before if after[name] != before[name]} == others
 
 
-def test_two_measures_that_change_places_are_seen(edit):
-    """The same formulas under each other's names."""
-    l1, l2 = "seen.flat.double().abs().sum(-1)", "seen.flat.double().square().sum(-1).sqrt()"
-    lines = '"l1norm": lambda seen: {},\n    "l2norm": lambda seen: {},'
-    old, new = lines.format(l1, l2), lines.format(l2, l1)
-    assert edit("training/metrics.py", old, new) == ALL - {"fewer"}
+# Replacing ``old`` by the one or the other must give different hashes of the MLP's run on a + b (or of its ticket).
 
 
-def test_a_constant_is_seen(before, monkeypatch):
-    monkeypatch.setattr(training.metrics, "EARLY_CHECKPOINTS", (0, 100, 200, 500, 2000))
-    assert all(after != before[name] for name, after in hashes().items())
+@pytest.mark.parametrize(
+    ("file", "old", "one", "other"),
+    [
+        ("data/modular.py", "Operation(lambda a, b, p: (a + b) % p, True)", "Operation(_divide, True)", "Operation(max, True)"),
+        ("data/modular.py", "Operation(lambda a, b, p: (a + b) % p, True)", "Operation(power(2), True)", "Operation(power(3), True)"),
+        ("models/mlp.py", '"relu": F.relu', '"relu": nn.LeakyReLU(0.1)', '"relu": nn.LeakyReLU(0.3)'),
+        ("models/mlp.py", '"relu": F.relu', '"relu": functools.partial(F.relu, 1)', '"relu": functools.partial(F.relu, 2)'),
+        ("training/loop.py", "@torch.no_grad()\ndef measure", "torch.set_x(1)\n@torch.no_grad()\ndef measure",
+         "torch.set_x(2)\n@torch.no_grad()\ndef measure"),
+        ("training/losses.py", "def cross_entropy(", "def cross_entropy(", "import torch.x\n\n\ndef cross_entropy("),
+        ("training/optimizer.py", "    def __init__(", "    eps: float = 1e-8\n\n    def __init__(",
+         "    eps: float = 1e-3\n\n    def __init__("),
+        ("training/optimizer.py", "def update_population", "class AdamW(AdamW):\n    x = 1\n\n\ndef update_population",
+         "class AdamW(AdamW):\n    x = 2\n\n\ndef update_population"),
+        ("build.py", "return SPLITS[config.kind](config)", "return config.subject", "return config.identity()"),
+        ("build.py", "def build_loss(config: RunConfig) -> Loss:", "GAIN = {'relu': 1.0}\n\ndef build_loss(config, g=GAIN):",
+         "GAIN = {'relu': 2.0}\n\ndef build_loss(config, g=GAIN):"),
+        ("build.py", "def build_loss(config: RunConfig) -> Loss:", "EPS = [1e-8]\n\ndef build_loss(config, e=EPS):",
+         "EPS = [1e-7]\n\ndef build_loss(config, e=EPS):"),
+        ("build.py", "    return LOSSES[config.kind]", "    from training.losses import lp_penalty as f\n    return f",
+         "    from training.losses import squared_error as f\n    return f"),
+        ("build.py", "    return LOSSES[config.kind]", "    if config.x.lp_alpha:\n        y = 1",
+         "    if config.x.lp_alpha:\n        y = 2"),
+        ("build.py", "return dense / ", "return dense / ", "return dense.parent / "),
+    ],
+)  # fmt: skip
+def test_what_is_reached_through_names_is_seen(edit, file, old, one, other):
+    named = "ticket" if "dense" in old else "add"
+    is_other = edit(file, old, one)[named] != edit(file, old, other)[named]
+    assert is_other != ("import torch.x" in other), "an import alone changes nothing"
+
+
+def test_what_a_factory_makes_is_seen_with_the_factory_itself(edit):
+    text = "def _sum(n):\n    return lambda a, b, p: (n * a + b) % p\n\n\n{}OPERATIONS: dict = {{'add': Operation(_sum({}), True)}}\n"
+    table = "OPERATIONS: dict[str, Operation] = {"
+    found = [
+        edit("data/modular.py", table, text.format(*how) + "LATER = {")["add"]
+        for how in (("", 1), ("", 2), ("# why\n", 1))
+    ]
+    assert found[0] != found[1]
+    assert found[0] == found[2]
+
+
+def test_a_measure_that_is_gone_or_new_says_nothing_about_a_run(monkeypatch):
+    stored = {"code": code_of(MLPConfig(), HOW), "executed": how_executed(False, False)}
+    assert standing(stored, MLPConfig()) == "current"
+    more = stored["executed"]["measures"] | {"gone": "2:0123"}
+    assert standing(stored | {"executed": HOW | {"measures": more}}, MLPConfig()) == "current"
+    assert standing(stored | {"executed": HOW | {"measures": {"test_acc": more["test_acc"]}}}, MLPConfig()) == "current"
+    assert standing(stored | {"executed": HOW | {"measures": {"test_acc": "2:0123"}}}, MLPConfig()) == "other"
 
 
 def test_the_seed_and_the_sizes_are_no_code():
@@ -137,7 +189,7 @@ def squared_error(logits, y):
     # A comment, and no docstring.
     return (logits - target).square().mean((-2, -1))
 """
-SAY = "import sys; sys.path.insert(0, 'tests'); import test_source_hash as t; t.HOW['measures'][:] = {}; print(t.hashes())"
+SAY = "import sys; sys.path.insert(0, 'tests'); from test_source_hash import hashes; print(hashes())"
 
 
 def test_new_choices_and_moved_code_leave_every_run_as_good_as_it_was(tmp_path):
@@ -176,7 +228,7 @@ def test_new_choices_and_moved_code_leave_every_run_as_good_as_it_was(tmp_path):
     )
     replace("training/loop.py", "if last or is_due(epoch) or", "if last or training.metrics.is_due(epoch) or")
     said = subprocess.run(
-        [sys.executable, "-c", SAY.format(list(MEASURES))],
+        [sys.executable, "-c", SAY],
         cwd=copy,
         capture_output=True,
         text=True,

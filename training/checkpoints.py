@@ -76,7 +76,7 @@ def load_json(path: Path, keys: Mapping[str, type | UnionType] | None = None) ->
         value = json.loads(path.read_text())
     except FileNotFoundError:
         raise UserError(f"{path} is not there: is {path.parent} the folder of a run?") from None
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, IsADirectoryError):
         value = None
     if not isinstance(value, dict):
         raise UserError(f"{path} is damaged: it holds no JSON object; move {path.parent} aside and train again")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from errors import UserError
 from training.checkpoints import load_json
 from training.metrics import read_metrics
 
@@ -115,5 +116,9 @@ def read_generalization(folder: Path, threshold: float) -> Generalization:
 
 def budget_of(folder: Path) -> int:
     """How many epochs a run was to be trained for."""
-    config = load_json(folder / "config.json", {"config": dict})["config"]
-    return config.get("retrain_num_epochs") or config["num_epochs"]
+    path = folder / "config.json"
+    config = load_json(path, {"config": dict})["config"]
+    budget = config.get("retrain_num_epochs") or config.get("num_epochs")
+    if not isinstance(budget, int):
+        raise UserError(f"{path} is damaged: num_epochs is {budget!r}; move {folder} aside and train again")
+    return budget

@@ -1,8 +1,6 @@
 """What is measured, when, and what is read from it afterwards."""
 
 import csv
-import math
-import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -109,8 +107,8 @@ def read_metrics(folder: Path) -> dict[str, np.ndarray]:
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         table = np.array([[float(cell or "nan") for cell in row] for row in rows], dtype=np.float64)
         metrics = dict(zip(header, table.reshape(-1, len(header)).T, strict=True))
-        if np.isnan(metrics["epoch"]).any():
-            raise ValueError
+        if not (np.isfinite(metrics["epoch"]).all() and (np.diff(metrics["epoch"]) > 0).all()):
+            raise ValueError("its epochs do not grow")
     except FileNotFoundError:
         raise UserError(f"{path} is not there: is {folder} the folder of a run?") from None
     except (ValueError, csv.Error):
@@ -127,10 +125,3 @@ def first_epoch(metrics: dict[str, np.ndarray], column: str, threshold: float) -
     """The first recorded epoch at which ``column`` is at least ``threshold``; None for a run that never gets there."""
     reached = np.flatnonzero(metrics[column] >= threshold)
     return int(metrics["epoch"][reached[0]]) if len(reached) else None
-
-
-def median_epoch(epochs: list[int | None]) -> int | None:
-    """The median over seeds, the censored (None) above all others; None where the median itself is censored."""
-    ordered = sorted(math.inf if epoch is None else epoch for epoch in epochs)
-    middle = statistics.median(ordered)
-    return None if math.isinf(middle) else round(middle)

@@ -1,0 +1,100 @@
+"""Which code trained a run: the hash of what it executes, and whether that is the code of now."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import build
+from configs.base import NOT_IDENTITY, RunConfig
+from configs.ticket import TicketFields
+from source_hash import SCHEME, source_hash
+from training.loop import member_state, train
+from training.metrics import MEASURES, outcome
+from training.population import stack_models, stack_splits
+
+
+def has_mask(config: RunConfig) -> bool:
+    return isinstance(config, TicketFields) and config.use_mask
+
+
+def how_executed(population: bool, cuda: bool) -> dict:
+    """What config.json says of how a run was trained: in a population or alone, where, and with which formulas it was measured."""
+    return {"population": population, "cuda": cuda, "measures": {name: _measure_hash(name) for name in MEASURES}}
+
+
+def _measure_hash(name: str) -> str:
+    return source_hash([("training.metrics", "MEASURES")], {}, [name])
+
+
+def code_of(config: RunConfig, executed: dict) -> str:
+    """The hash of the code that a run of this config executes now; ``executed`` says how, as its config.json has it."""
+    roots = [build.use_cpu, build.build_split, build.build_model, build.build_loss, build.build_optimizer]
+    roots += [build.build_schedule, build.start_from, build.restore, train, member_state, outcome]
+    roots += [stack_models, stack_splits] if executed["population"] else []
+    trained = config
+    if isinstance(config, TicketFields):
+        roots += [build.rewind, TicketFields.retraining]
+        roots += [build.build_mask] if config.use_mask else []
+        trained = replace(config, **config.retraining())
+    settings = {name: value for name, value in trained.as_dict().items() if name not in NOT_IDENTITY}
+    how = {"kind": config.kind, "is_population": executed["population"], "capturable": executed["cuda"]}
+    return source_hash(roots, asdict(build.build_schedule(trained)) | settings | how, config=type(config))
+
+
+def standing(settings: dict, config: RunConfig) -> str:
+    """Whether a run was trained by the code of now: "current", "other", or "unknown", as it cannot be compared.
+
+    ``settings``: its config.json. A measure that is no longer there, or that the run lacks, says nothing about it. A ticket is as
+    its mask's dense run was, if that is worse.
+    """
+    states = [_state({"code": settings.get("code")}, settings.get("executed"), config)]
+    if has_mask(config):
+        dense = settings.get("dense_executed")
+        states.append(_state(dense, dense, config.dense()))
+    return worst(states)
+
+
+def worst(states: Iterable[str]) -> str:
+    """Of several standings the one that counts for all together."""
+    found = set(states)
+    return next(state for state in ("other", "unknown", "current") if state in found)
+
+
+def _state(stored: dict | None, executed: dict | None, config: RunConfig) -> str:
+    is_known = isinstance(stored, dict) and isinstance(executed, dict) and isinstance(executed.get("measures"), dict)
+    if not is_known or not str(stored.get("code")).startswith(f"{SCHEME}:"):
+        return "unknown"
+    measured = all(value == _measure_hash(name) for name, value in executed["measures"].items() if name in MEASURES)
+    how = {name: bool(executed.get(name)) for name in ("population", "cuda")}
+    return "current" if measured and stored["code"] == code_of(config, how) else "other"
+
+
+def standing_counts(standings: Iterable[str]) -> str | None:
+    """How many runs were trained by which code, in a sentence; None where the code of now has trained all."""
+    counts = Counter(standings)
+    if set(counts) <= {"current"}:
+        return None
+    said = {
+        "current": "{} by the code of now",
+        "other": "{} by other code",
+        "unknown": "{} by code that cannot be compared with it",
+    }
+    parts = [text.format(f"{counts[name]:,}") for name, text in said.items() if counts[name]]
+    return f"of {counts.total():,} finished runs, trained were {', '.join(parts)}"
+
+
+def same_code(standings: dict[Path, tuple[str, object]]) -> list[Path]:
+    """The runs that may stand in one table: not those of other code; where there is nothing else, those of the code of most of them.
+
+    ``standings``: ``{run: (standing, its code)}``. Says what is left out.
+    """
+    if said := standing_counts(state for state, _ in standings.values()):
+        print(said)
+    kept = [path for path, (state, _) in standings.items() if state != "other"]
+    if not kept:
+        (most, _), *_ = Counter(code for _, code in standings.values()).most_common(1)
+        kept = [path for path, (_, code) in standings.items() if code == most]
+    if left_out := [path.name for path in standings if path not in kept]:
+        print(f"left out, since other code trained them (--rerun trains again): {', '.join(left_out)}")
+    return kept
