@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from common.errors import run_script
 from configs.load import ScriptFlags, parse
-from errors import run_script
-from experiment import dense_job, flags_of, move_aside
+from experiments.checkpoints import list_checkpoints
+from experiments.jobs import dense_job, flags_of, move_aside
+from experiments.runner import run_job
 from prune import make_mask, retrain
-from runner import run_job
-from tables import print_results, read_result
-from training.checkpoints import list_checkpoints
+from reporting.tables import print_results, read_result
 
 DATASETS = {"modular_addition": "configs/config_pruning.py", "mnist": "configs/config_pruning_mnist.py"}
 

@@ -11,12 +11,12 @@ if __name__ == "__main__":
 import sys
 from pathlib import Path
 
+from common.errors import UserError, run_script
 from configs.load import ScriptFlags, parse
-from errors import UserError, run_script
-from experiment import Job, move_aside, require_dense, save_mask, ticket_job
-from figures import plot_comparison
-from runner import run_job
-from tables import matrices_table, print_results, read_result, speedup_text
+from experiments.jobs import Job, move_aside, require_dense, save_mask, ticket_job
+from experiments.runner import run_job
+from figures.curves import plot_comparison
+from reporting.tables import matrices_table, print_results, read_result, speedup_text
 
 
 def make_mask(config, rerun: bool) -> Job:

@@ -7,11 +7,11 @@ if __name__ == "__main__":
 
 import sys
 
+from common.errors import run_script
 from configs.load import ScriptFlags, parse
-from errors import run_script
-from experiment import dense_job, move_aside
-from runner import run_job
-from tables import print_results, read_result
+from experiments.jobs import dense_job, move_aside
+from experiments.runner import run_job
+from reporting.tables import print_results, read_result
 
 
 def body(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:

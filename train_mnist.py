@@ -7,7 +7,7 @@ if __name__ == "__main__":
 
 import sys
 
-from errors import run_script
+from common.errors import run_script
 from train import body
 
 

@@ -24,15 +24,16 @@ from typing import Annotated
 import numpy as np
 
 from analysis.fourier import spectrum
-from configs.checks import Count, Range, check_fields
+from common.errors import UserError, run_script
+from common.files import load_json
+from common.ranges import Count, Range, check_fields
 from configs.load import parse_flags
-from errors import UserError, run_script
-from figures import Matrix, matrices_of, plot_entropy, read_matrices
-from gif import Movie, Side, render, save_gif, shown_epochs, symmetric_ends
-from panels import Panels
-from training.checkpoints import list_checkpoints, load_json
-from training.metrics import read_metrics
-from views import VIEWS, View
+from experiments.checkpoints import list_checkpoints
+from experiments.reading import read_metrics
+from figures.curves import Matrix, matrices_of, plot_entropy, read_matrices
+from figures.gif import Movie, Side, render, save_gif, shown_epochs, symmetric_ends
+from figures.panels import Panels
+from figures.views import VIEWS, View
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import torch
 
-from experiment import dense_job
-from runner import run_job
-from tables import table
+from experiments.jobs import dense_job
+from experiments.runner import run_job
+from reporting.tables import table
 
 
 def alternate(candidates: dict[str, Callable[[], int]], rounds: int) -> dict[str, list[float]]:

@@ -26,15 +26,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-import members
 from benchmarks.common import alternate, fused_pass, print_times, repeat, whole_run
-from build import build_model, build_split, use_cpu
+from common.errors import run_script
 from configs.base import MnistConfig
-from errors import run_script
-from tables import table
+from experiments import members
+from experiments.build import build_model, build_split, use_cpu
+from experiments.recording import Recorder
+from reporting.tables import table
 from training import loop
 from training.metrics import is_checkpoint, is_due
-from training.recording import Recorder
 
 UPDATES_BETWEEN_TESTS = 100  # of the textbook loop
 PARTS = ("steps", "evaluation", "recording", "checkpoints", "start and end")

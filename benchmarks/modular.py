@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.common import alternate, fused_pass, print_times, repeat, whole_run
-from build import build_model, build_split, use_cpu
 from configs.base import MLPConfig, TransformerConfig
+from experiments.build import build_model, build_split, use_cpu
 
 
 class TextbookMLP(nn.Module):

@@ -18,9 +18,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.modular import textbook_step
-from build import LOSSES, build_model, build_split, choose_device, use_cpu
 from configs.base import MLPConfig, TransformerConfig
-from tables import table
+from experiments.build import LOSSES, build_model, build_split, choose_device, use_cpu
+from reporting.tables import table
 from training.loop import capture
 from training.optimizer import AdamW
 from training.population import stack_models, stack_splits

@@ -14,9 +14,9 @@ import time
 
 import torch
 
-from build import LOSSES, build_model, build_split, load_weights
 from configs.base import MLPConfig, TransformerConfig
-from tables import table
+from experiments.build import LOSSES, build_model, build_split, load_weights
+from reporting.tables import table
 from training.optimizer import AdamW
 
 

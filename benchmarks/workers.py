@@ -18,10 +18,10 @@ import time
 from pathlib import Path
 
 from benchmarks import mnist, modular
-from build import use_cpu
 from configs.base import MLPConfig, MnistConfig, TransformerConfig
-from provenance import usable_cores
-from tables import table
+from experiments.build import use_cpu
+from experiments.provenance import usable_cores
+from reporting.tables import table
 
 CONFIGS = {"mlp": MLPConfig, "transformer": TransformerConfig, "mnist": MnistConfig}
 SWEEP = """from configs.base import {name}

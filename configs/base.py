@@ -4,9 +4,9 @@ import hashlib
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal
 
-from configs.checks import Count, Fraction, NonNegative, Positive, Range, Rate, Whole, check_fields
+from common.errors import UserError
+from common.ranges import Count, Fraction, NonNegative, Positive, Range, Rate, Whole, check_fields
 from data.modular import check_task
-from errors import UserError
 
 # These decide where and how a run is computed, shown and read, not what is learned: no part of a run's identity.
 NOT_IDENTITY = (

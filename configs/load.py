@@ -9,11 +9,11 @@ from typing import Any
 
 import tyro
 
+from common.errors import UserError
+from common.files import load_json
 from configs.base import DENSE, NOT_IDENTITY, RunConfig
 from configs.sweep import Sweep
 from configs.ticket import TICKET, TicketFields
-from errors import UserError
-from training.checkpoints import load_json
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

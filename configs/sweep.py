@@ -4,9 +4,9 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from typing import Any
 
+from common.errors import UserError
 from configs.base import NOT_IDENTITY, RunConfig
 from configs.ticket import TicketFields
-from errors import UserError
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from tyro.conf import arg
 
+from common.errors import UserError
+from common.ranges import Count, NonNegative, Rate, Whole
 from configs.base import MLPConfig, MnistConfig, TransformerConfig, short, spell
-from configs.checks import Count, NonNegative, Rate, Whole
-from errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from errors import UserError
+from common.errors import UserError
 
 # name: (number of items, SHA-256 of the decompressed file). Labels first: a read-only folder shows at once.
 OFFICIAL = {

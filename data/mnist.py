@@ -20,10 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from common.errors import UserError
+from common.randomness import generator
 from data.idx import NUM_CLASSES, OFFICIAL, parse_idx, read_idx
 from data.split import Split
-from errors import UserError
-from randomness import generator
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 DEFAULT_ROOT = Path(__file__).resolve().parent / "raw"

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from common.errors import UserError
+from common.randomness import generator
 from data.split import Split
-from errors import UserError
-from randomness import generator
 
 
 class Operation(NamedTuple):

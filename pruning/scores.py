@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from errors import UserError
+from common.errors import UserError
 
 Weights = dict[str, Tensor]
 Scores = dict[str, Tensor]

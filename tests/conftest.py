@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import members
+from experiments import members
 
 TESTS = Path(__file__).resolve().parent
 

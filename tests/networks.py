@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
+from common.randomness import generator
 from models.mlp import ImageMLP, ModularMLP
 from models.transformer import ModularTransformer
-from randomness import generator
 
 SIZES = {
     "mlp": {"p": 7, "num_classes": 7, "d_emb": 9, "d_model": 6, "num_layers": 1},

@@ -16,10 +16,10 @@ from unittest.mock import patch
 import torch
 
 import main
-import members
 import prune
 import train
-from training.recording import Recorder
+from experiments import members
+from experiments.recording import Recorder
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPTS = {"main": main.main, "train": train.main, "prune": prune.main}

@@ -14,7 +14,7 @@ import torch
 from scripts import TINY_TRANSFORMER, assert_refused, assert_same_run, call, load, run_folders, snapshot, succeed
 
 import visualize
-from training import checkpoints
+from common import files
 
 pytestmark = pytest.mark.filterwarnings("error")  # a warning would be more than one short message
 TRANSFORMER = "--config=configs/config_transformer.py"
@@ -641,7 +641,7 @@ def test_a_disk_that_fails(place, monkeypatch, function, after, undisturbed_byte
         return real(*args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.os, function, fail)
+        patch.setattr(files.os, function, fail)
         assert_refused(call("train"), "cannot write runs/", "no space left on device", "the same command goes on")
     assert not list(Path("runs").rglob("*.tmp"))
     ((folder,), _) = run_folders("runs")
@@ -656,13 +656,13 @@ def test_a_full_disk_as_torch_reports_it(place, monkeypatch):
         file.write(b"half a fi")
         raise RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0\nmore lines")
 
-    monkeypatch.setattr(checkpoints.torch, "save", fail)
+    monkeypatch.setattr(files.torch, "save", fail)
     assert_refused(call("train"), "init.pth", "is the disk full?")
     assert not list(Path("runs").rglob("*.tmp"))
 
 
 def test_a_full_disk_loses_no_finished_run(runs, place, monkeypatch):
-    monkeypatch.setattr(checkpoints.os, "fsync", lambda _: _raise(OSError(errno.ENOSPC, "No space left on device")))
+    monkeypatch.setattr(files.os, "fsync", lambda _: _raise(OSError(errno.ENOSPC, "No space left on device")))
     before = snapshot(place)
     assert_refused(call("prune", "--prune_at=20", "--pruning_rate=0.5"), "config.json", "no space left on device")
     after = snapshot(place)

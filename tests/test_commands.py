@@ -217,12 +217,41 @@ def test_a_loop_over_rates_in_a_shell_and_visualize_as_processes(place):
     assert (place / "pictures" / GIFS[0]).exists()
 
 
+# Each room with those that it may import besides itself.
+ROOMS = {
+    "common": set(),
+    "models": {"common"},
+    "data": {"common"},
+    "pruning": {"common"},
+    "analysis": {"common"},
+    "training": {"common", "models", "data", "pruning"},
+    "configs": {"common", "data"},
+    "experiments": {"common", "models", "data", "pruning", "training", "configs", "figures"},
+    "figures": {"common", "analysis", "training", "experiments"},
+    "reporting": {"common", "analysis", "training", "configs", "experiments", "figures"},
+}
+
+
+def test_imports_point_one_way_and_all_but_scripts_have_a_room():
+    scripts_at_the_root = {"main", "train", "train_mnist", "prune", "prune_mnist", "visualize", "sweep", "report"}
+    assert {path.stem for path in REPOSITORY.glob("*.py")} == scripts_at_the_root
+    for room, may_import in ROOMS.items():
+        for path in (REPOSITORY / room).glob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                names = [node.module] if isinstance(node, ast.ImportFrom) else []
+                names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                for name in names:
+                    other = name.split(".")[0]
+                    is_ours = other in ROOMS or other in scripts_at_the_root
+                    assert not is_ours or other in {room, *may_import}, f"{path} imports {name}"
+
+
 def test_importing_does_nothing(place):
     """No folder made, no argument parsed, nothing said, and wandb and matplotlib left alone until they are used."""
-    rooms = ("configs", "data", "models", "training", "pruning", "analysis")
+    rooms = ROOMS
     paths = [*REPOSITORY.glob("*.py"), *(path for room in rooms for path in (REPOSITORY / room).glob("*.py"))]
     names = [".".join(path.relative_to(REPOSITORY).with_suffix("").parts) for path in paths]
-    assert {"main", "train", "prune", "visualize", "configs.config", "training.wandb_logger"} <= set(names)
+    assert {"main", "train", "prune", "visualize", "configs.config", "experiments.wandb_logger"} <= set(names)
     program = f"""
 import importlib, sys
 sys.argv = ["python", "--bogus"]

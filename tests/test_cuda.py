@@ -12,15 +12,14 @@ import torch
 from networks import build, stack, weights_of
 from scripts import call, run_folders
 
-import members
-import runner
 from configs.base import MLPConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig
-from experiment import dense_job, ticket_job
-from runner import run_job, run_population
+from experiments import members, runner
+from experiments.jobs import dense_job, ticket_job
+from experiments.reading import read_metrics
+from experiments.runner import run_job, run_population
 from training.loop import capture
 from training.losses import cross_entropy
-from training.metrics import read_metrics
 from training.optimizer import AdamW
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

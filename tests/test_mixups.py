@@ -10,7 +10,7 @@ from scripts import assert_refused, call, load, run_folders, succeed
 
 import report
 import sweep
-from source_hash import SCHEME
+from experiments.source_hash import SCHEME
 from training.signals import STOPPING, catch_signals
 
 

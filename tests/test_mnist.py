@@ -14,22 +14,21 @@ import torch
 import torch.nn.functional as F
 from scripts import assert_refused, assert_same_run, bits, call, load, rows_of, run_folders, snapshot, succeed
 
-import members
 import prune_mnist
-import runner
 import train_mnist
 import visualize
 from benchmarks import mnist as benchmark
-from build import build_model, build_split
 from configs.base import NOT_IDENTITY, MnistConfig
 from configs.ticket import MnistTicketConfig
 from data import mnist
-from experiment import dense_job
-from tables import read_result
+from experiments import members, runner
+from experiments.build import build_model, build_split
+from experiments.checkpoints import list_checkpoints
+from experiments.jobs import dense_job
+from experiments.recording import Recorder
+from reporting.tables import read_result
 from training import loop
-from training.checkpoints import list_checkpoints
 from training.metrics import is_checkpoint, is_due
-from training.recording import Recorder
 
 pytestmark = pytest.mark.numerics
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from networks import KINDS, SIZES, build, stack, weights_of
 from torch.func import functional_call
 
-from experiment import what_is_lost
-from randomness import generator
+from common.randomness import generator
+from experiments.jobs import what_is_lost
 
 pytestmark = pytest.mark.numerics
 

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.errors import UserError
 from data.modular import OPERATIONS, modular_split, num_classes
-from errors import UserError
 
 PRIMES = (2, 3, 5, 7, 11, 13)
 FORMULAS = {

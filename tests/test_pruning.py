@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import build, weights_of
 
-from errors import UserError
+from common.errors import UserError
 from pruning.masks import check_mask, count_kept, emptied, make_mask
 from pruning.scores import SCORERS, score
 from training.optimizer import AdamW

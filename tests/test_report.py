@@ -11,7 +11,7 @@ from scripts import assert_refused, run_folders, succeed
 from slow_rule import slow_rule
 
 import report
-from source_hash import SCHEME
+from experiments.source_hash import SCHEME
 
 THRESHOLDS = (0.3, 0.6, 1.0)
 FIELDS = ("t_gen", "t_gen_first", "t_gen_status", "t_gen_known_until", "below_after")

@@ -25,11 +25,11 @@ from scripts import (
     succeed,
 )
 
-import code_state
 import training.loop
 import training.metrics
-from training.folder import Busy, RunFolder
-from training.metrics import read_metrics
+from experiments import code_state
+from experiments.folder import Busy, RunFolder
+from experiments.reading import read_metrics
 
 pytestmark = pytest.mark.numerics
 

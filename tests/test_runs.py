@@ -27,14 +27,14 @@ from scripts import (
     succeed,
 )
 
-import code_state
-from build import build_model, build_split
 from configs.base import NOT_IDENTITY, MLPConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 from data.modular import OPERATIONS
-from source_hash import SCHEME
-from training.checkpoints import list_checkpoints
-from training.folder import RunFolder
+from experiments import code_state
+from experiments.build import build_model, build_split
+from experiments.checkpoints import list_checkpoints
+from experiments.folder import RunFolder
+from experiments.source_hash import SCHEME
 from training.metrics import is_due
 
 HEADER = "epoch,train_loss,test_loss,train_acc,test_acc,train_prob,test_prob,l1norm,l2norm"

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.checkpoints import list_checkpoints, load_checkpoint
-from training.metrics import read_metrics
+from experiments.checkpoints import list_checkpoints, load_checkpoint
+from experiments.reading import read_metrics
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SWEEP = """

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-import source_hash
-from code_state import _measure_hash, code_of, how_executed, standing
 from configs.base import MLPConfig, MnistConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig
+from experiments import source_hash
+from experiments.code_state import _measure_hash, code_of, how_executed, standing
 
-REPOSITORY = Path(source_hash.__file__).parent
+REPOSITORY = Path(source_hash.__file__).parents[1]
 HOW = {"population": False, "cuda": False}
 MEASURES = ("train_loss", "train_acc", "test_acc", "l1norm", "l2norm")  # as they were when this was written
 RUNS = {
@@ -87,9 +87,9 @@ def edit(monkeypatch):
         ("training/metrics.py", "accuracy(seen.train)", "accuracy(seen.test)", {"train_acc"}),
         ("training/metrics.py", "(seen.logits.argmax(-1) == seen.y)", "(seen.logits.argmin(-1) == seen.y)", {"train_acc", "test_acc"}),
         ("training/metrics.py", "(0, 100, 200, 500, 1000)", "(0, 100, 200, 500, 2000)", ALL),
-        ("build.py", 'dense / "init.pth"', 'dense / "100.pth"', TICKETS | {"control"}),
-        ("build.py", "model.load_state_dict(load_weights(init, model))", "load_weights(init, model)", ALL),
-        ("build.py", 'return state["optimizer"] if epoch else None', "return None", ALL),
+        ("experiments/build.py", 'dense / "init.pth"', 'dense / "100.pth"', TICKETS | {"control"}),
+        ("experiments/build.py", "model.load_state_dict(load_weights(init, model))", "load_weights(init, model)", ALL),
+        ("experiments/build.py", 'return state["optimizer"] if epoch else None', "return None", ALL),
         ("configs/ticket.py", "getattr(self, name) if value is None else value for", "value for", TICKETS | {"control"}),
         ("training/population.py", "torch.stack([member[name].data for", "torch.stack([2 * member[name].data for", {"population"}),
         ("training/loop.py", "import functools\n", "import functools\n\ntorch.set_float32_matmul_precision('medium')\n", ALL),
@@ -97,7 +97,7 @@ def edit(monkeypatch):
         ("pruning/scores.py", "weight.abs()", "weight", {"ticket", "decayed"}),
         ("pruning/scores.py", "torch.rand(weight.shape", "torch.randn(weight.shape", {"random"}),
         ("pruning/masks.py", "round(rate * scores.numel())", "int(rate * scores.numel())", TICKETS),
-        ("build.py", "torch.set_flush_denormal(True)", "torch.set_flush_denormal(False)", ALL),
+        ("experiments/build.py", "torch.set_flush_denormal(True)", "torch.set_flush_denormal(False)", ALL),
         # How it is explained, said, recorded, shown and kept.
         ("training/loop.py", "objective.sum().backward()", "objective.sum().backward()  # of all networks", set()),
         ("training/loop.py", "The loop, once:", "The loop:", set()),
@@ -105,12 +105,12 @@ def edit(monkeypatch):
         ("pruning/masks.py", "a score is not finite: the weights", "a score is nan: the weights", set()),
         ("training/loop.py", "objective = loss(model(x), y)", "objective: Tensor = loss(model(x), y)\n        print(x)", set()),
         ("training/loop.py", "    train_set =", "    if x < 0:\n        raise ValueError\n    train_set =", set()),
-        ("training/recording.py", "self.last_saved = epoch", "self.last_saved = int(epoch)", set()),
+        ("experiments/recording.py", "self.last_saved = epoch", "self.last_saved = int(epoch)", set()),
         ("training/signals.py", "state.received = number", "state.received = int(number)", set()),
         ("data/mnist.py", "blob += chunk", "blob = blob + chunk", set()),
         ("data/idx.py", "torch.frombuffer(body,", "255 - torch.frombuffer(body,", {"mnist", "batches"}),
         ("data/mnist.py", ".div_(255)", ".div_(256)", {"mnist", "batches"}),
-        ("figures.py", '"font.size": 9', '"font.size": 8', set()),
+        ("figures/curves.py", '"font.size": 9', '"font.size": 8', set()),
     ],
 )  # fmt: skip
 def test_what_an_edit_makes_another_run(before, edit, file, old, new, others):
@@ -135,16 +135,16 @@ def test_what_an_edit_makes_another_run(before, edit, file, old, new, others):
          "    eps: float = 1e-3\n\n    def __init__("),
         ("training/optimizer.py", "def update_population", "class AdamW(AdamW):\n    x = 1\n\n\ndef update_population",
          "class AdamW(AdamW):\n    x = 2\n\n\ndef update_population"),
-        ("build.py", "return SPLITS[config.kind](config)", "return config.subject", "return config.identity()"),
-        ("build.py", "def build_loss(config: RunConfig) -> Loss:", "GAIN = {'relu': 1.0}\n\ndef build_loss(config, g=GAIN):",
+        ("experiments/build.py", "return SPLITS[config.kind](config)", "config.subject", "config.identity()"),
+        ("experiments/build.py", "def build_loss(config: RunConfig) -> Loss:", "GAIN = {'relu': 1.0}\n\ndef build_loss(config, g=GAIN):",
          "GAIN = {'relu': 2.0}\n\ndef build_loss(config, g=GAIN):"),
-        ("build.py", "def build_loss(config: RunConfig) -> Loss:", "EPS = [1e-8]\n\ndef build_loss(config, e=EPS):",
+        ("experiments/build.py", "def build_loss(config: RunConfig) -> Loss:", "EPS = [1e-8]\n\ndef build_loss(config, e=EPS):",
          "EPS = [1e-7]\n\ndef build_loss(config, e=EPS):"),
-        ("build.py", "    return LOSSES[config.kind]", "    from training.losses import lp_penalty as f\n    return f",
+        ("experiments/build.py", "    return LOSSES[config.kind]", "    from training.losses import lp_penalty as f\n    return f",
          "    from training.losses import squared_error as f\n    return f"),
-        ("build.py", "    return LOSSES[config.kind]", "    if config.x.lp_alpha:\n        y = 1",
+        ("experiments/build.py", "    return LOSSES[config.kind]", "    if config.x.lp_alpha:\n        y = 1",
          "    if config.x.lp_alpha:\n        y = 2"),
-        ("build.py", "return dense / ", "return dense / ", "return dense.parent / "),
+        ("experiments/build.py", "return dense / ", "return dense / ", "return dense.parent / "),
     ],
 )  # fmt: skip
 def test_what_is_reached_through_names_is_seen(edit, file, old, one, other):

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from analysis.statistics import censored_median, kaplan_meier
-from tables import median_and_range
+from reporting.tables import median_and_range
 from training.generalization import Generalization
 
 RUNS = st.lists(st.tuples(st.integers(1, 30), st.booleans()), min_size=1, max_size=12)

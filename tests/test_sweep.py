@@ -23,24 +23,22 @@ from matplotlib.figure import Figure
 from scripts import assert_refused, assert_same_run, call, run_folders, snapshot, succeed
 from slow_rule import slow_rule
 
-import members
-import runner
+import experiments.recording
 import sweep
-import training.recording
-import worker
-from build import build_split
+from common.errors import UserError
+from common.files import load_tensors, save_tensors
 from configs.base import MLPConfig, TransformerConfig
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
-from errors import UserError
-from experiment import dense_job, ticket_job
-from provenance import usable_cores
-from runner import run_job, run_population
-from source_hash import SCHEME
-from sweep_figures import plot_sweep
-from tables import read_result
-from training.checkpoints import load_tensors, save_tensors
-from training.folder import locks_work
+from experiments import members, runner, worker
+from experiments.build import build_split
+from experiments.folder import locks_work
+from experiments.jobs import dense_job, ticket_job
+from experiments.provenance import usable_cores
+from experiments.runner import run_job, run_population
+from experiments.source_hash import SCHEME
+from figures.sweeps import plot_sweep
+from reporting.tables import read_result
 
 BASE = {"device": "cpu", "threads": 1, "p": 7, "frac_train": 0.5, "fn_name": "multiply"}
 SMALL = BASE | {"d_emb": 8, "d_model": 6, "lr": 0.01, "num_epochs": 30, "save_every": 10}
@@ -276,14 +274,14 @@ def test_a_member_that_cannot_be_written_does_not_stop_the_others(module, where)
     for ticket in tickets:
         shutil.rmtree(ticket)
     save = {"metrics.csv": "save_text", "final.pth": "save_tensors"}[where]
-    whole = getattr(training.recording, save)
+    whole = getattr(experiments.recording, save)
 
     def full(content, path):
         if Path(path) == tickets[1] / where:
             raise OSError("no space left")
         whole(content, path)
 
-    with patch.object(training.recording, save, full):
+    with patch.object(experiments.recording, save, full):
         outcome = run_sweep(module, *flags)
     assert outcome.status == 1, outcome
     assert f"failed: {tickets[1].name}: no space left" in outcome
@@ -520,7 +518,7 @@ def test_a_member_that_diverges_does_not_disturb_the_others(tmp_path, in_float64
 def test_an_interrupted_member_goes_on_in_a_population_and_alone(tmp_path, monkeypatch, in_float64):
     for config in settings("mlp", tmp_path / "alone"):
         run_job(dense_job(config))
-    observe = training.recording.Recorder.observe
+    observe = experiments.recording.Recorder.observe
 
     def dies(recorder, epoch, *more):
         observe(recorder, epoch, *more)
@@ -530,7 +528,7 @@ def test_an_interrupted_member_goes_on_in_a_population_and_alone(tmp_path, monke
     configs = settings("mlp", tmp_path / "together")
     jobs = [dense_job(config) for config in configs]
     with monkeypatch.context() as patch:
-        patch.setattr(training.recording.Recorder, "observe", dies)
+        patch.setattr(experiments.recording.Recorder, "observe", dies)
         with pytest.raises(KeyboardInterrupt):
             run_population(jobs)
     assert not done(tmp_path / "together")
@@ -545,7 +543,7 @@ def test_what_another_process_holds_is_left_out(tmp_path):
     configs = settings("mlp", tmp_path)
     held = dense_job(configs[1]).folder
     command = f"import sys; sys.path.insert(0, {str(scripts.REPOSITORY)!r})\n" + (
-        f"from training.folder import RunFolder; from pathlib import Path\n"
+        f"from experiments.folder import RunFolder; from pathlib import Path\n"
         f"with RunFolder(Path({str(held.path)!r}), {{}}).lock(): print('held', flush=True); input()"
     )
     with subprocess.Popen(
@@ -572,13 +570,13 @@ def test_a_population_that_does_not_fit_goes_on_with_half_and_frees_what_it_held
             whole(model, split, loss, optimizer, recorders, replace(more[0], num_epochs=17), **named)
         raise torch.OutOfMemoryError("no memory left")
 
-    observe = training.recording.Recorder.observe
+    observe = experiments.recording.Recorder.observe
 
     def observed(recorder, epoch, values, get_state, schedule):
         observe(recorder, epoch, values, get_state, replace(schedule, num_epochs=30))  # the stack that fails ends at 17
 
     with monkeypatch.context() as patched:
-        patched.setattr(training.recording.Recorder, "observe", observed)
+        patched.setattr(experiments.recording.Recorder, "observe", observed)
         patched.setattr(members, "train", too_large)
         outcome = run_sweep(module, "--workers=1", "--population=True")
     assert "10 of 10 runs are done, 0 failed" in outcome, outcome
@@ -767,7 +765,7 @@ def test_what_is_finished_is_listed_and_collected_without_data(module, monkeypat
     def gone(config):
         raise OSError("no data here")
 
-    monkeypatch.setattr("experiment.build_split", gone)
+    monkeypatch.setattr("experiments.jobs.build_split", gone)
     assert "5 of 5 runs are done" in run_sweep(module, *flags, "--list")
     assert "4 of 4 runs are finished" in run_sweep(module, *flags, "--collect", "--output=out")
     assert len((Path("out") / module.stem / "results.csv").read_text().splitlines()) == 1 + 4

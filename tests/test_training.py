@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from networks import KINDS, SIZES, build, stack, weights_of
 from torch.func import functional_call
 
+from common.files import load_tensors
+from common.randomness import generator
 from data.split import Split
+from experiments.checkpoints import list_checkpoints, load_checkpoint
+from experiments.recording import Recorder
 from pruning.masks import make_mask
 from pruning.scores import score
-from randomness import generator
-from training.checkpoints import list_checkpoints, load_checkpoint, load_tensors
 from training.loop import Schedule, measure, member_state, train
 from training.losses import cross_entropy, lp_penalty, squared_error
 from training.metrics import MEASURES, Pass, Seen, accuracy, first_epoch, is_checkpoint, is_due, right_probability
 from training.optimizer import ALIGNMENT, AdamW
-from training.recording import Recorder
 
 pytestmark = pytest.mark.numerics
 

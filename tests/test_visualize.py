@@ -15,15 +15,15 @@ import torch
 from PIL import Image
 from scripts import Outcome, assert_refused
 
-import figures
-import gif
 import visualize
 from analysis.fourier import effective_input, effective_output
-from errors import UserError
-from panels import Panels
-from training.checkpoints import save_tensors
+from common.errors import UserError
+from common.files import save_tensors
+from figures import curves as figures
+from figures import gif
+from figures.panels import Panels
+from figures.views import by_frequency
 from training.metrics import FIRST_COLUMNS as COLUMNS
-from views import by_frequency
 
 
 def make_weights(kind: str, d_model: int, p: int, purity: float, seed: int = 0) -> dict[str, torch.Tensor]:

@@ -10,14 +10,14 @@ import torch
 from PIL import Image
 from test_visualize import flags, make_run, one_line_error
 
-import gif
 import visualize
 from analysis.neurons import input_weights, norms_in_and_out, strength
-from errors import UserError
-from panels import DRAW, SHADES_A_SIDE, Panels, shade_of, shades
-from training.checkpoints import save_tensors
+from common.errors import UserError
+from common.files import save_tensors
+from figures import gif
+from figures.panels import DRAW, SHADES_A_SIDE, Panels, shade_of, shades
+from figures.views import IMAGES, VIEWS, by_strength
 from training.metrics import FIRST_COLUMNS as COLUMNS
-from views import IMAGES, VIEWS, by_strength
 
 D_MODEL = 7
 

@@ -19,11 +19,10 @@ from types import SimpleNamespace
 import pytest
 from scripts import run_folders, succeed
 
-import members
-from provenance import git_commit
-from training import wandb_logger
+from experiments import members, wandb_logger
+from experiments.provenance import git_commit
+from experiments.wandb_logger import WandbLogger
 from training.metrics import FIRST_COLUMNS as COLUMNS
-from training.wandb_logger import WandbLogger
 
 ROOT = Path(__file__).parents[1]
 ABOUT = {
@@ -40,7 +39,7 @@ LIMIT = 1.5  # seconds, where a test waits for one
 CHILD = f"""
 import os, signal, sys, time
 from pathlib import Path
-from training import wandb_logger
+from experiments import wandb_logger
 ROWS = {ROWS}
 SUMMARY = {{"status": "completed", "t_mem": None, "t_gen": 57}}
 

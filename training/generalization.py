@@ -12,13 +12,8 @@ After a divergence every epoch to the budget counts as below.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-
-from errors import UserError
-from training.checkpoints import load_json
-from training.metrics import read_metrics
 
 LEAST_WINDOW = 1_000  # epochs
 ONE_IN = 20  # epochs of the window may lie below; of all later epochs, else the run is called unstable
@@ -104,21 +99,3 @@ def generalization(
 
 def _first(epochs: np.ndarray) -> int | None:
     return int(epochs[0]) if len(epochs) else None
-
-
-def read_generalization(folder: Path, threshold: float) -> Generalization:
-    """The same from a run's folder. Raises UserError where a file of it is missing or damaged."""
-    folder = Path(folder)
-    metrics = read_metrics(folder)
-    is_diverged = (folder / "summary.json").exists() and load_json(folder / "summary.json").get("status") == "diverged"
-    return generalization(metrics["epoch"], metrics["test_acc"], threshold, budget_of(folder) if is_diverged else None)
-
-
-def budget_of(folder: Path) -> int:
-    """How many epochs a run was to be trained for."""
-    path = folder / "config.json"
-    config = load_json(path, {"config": dict})["config"]
-    budget = config.get("retrain_num_epochs") or config.get("num_epochs")
-    if not isinstance(budget, int):
-        raise UserError(f"{path} is damaged: num_epochs is {budget!r}; move {folder} aside and train again")
-    return budget

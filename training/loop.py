@@ -2,19 +2,18 @@
 
 import functools
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from common.errors import Interrupted
+from common.randomness import generator
 from data.split import Split
-from errors import Interrupted
-from randomness import generator
 from training.losses import Loss, lp_penalty
 from training.metrics import MEASURES, Pass, Seen, is_checkpoint, is_due
 from training.optimizer import AdamW
-from training.recording import Recorder
 from training.signals import catch_signals, exit_status
 
 
@@ -51,14 +50,14 @@ def train(
     split: Split,
     loss: Loss,
     optimizer: AdamW,
-    recorders: list[Recorder],
+    recorders: Sequence,
     schedule: Schedule,
     *,
     start: int = 0,
     progress=None,
 ) -> int:
-    """Train from epoch ``start``; one recorder for each network. Epoch e is the weights after exactly e updates (with
-    a batch size: passes over the training set).
+    """Train from epoch ``start``; one recorder (experiments/recording.py) for each network. Epoch e is the weights after exactly
+    e updates (with a batch size: passes over the training set).
 
     Gives the epoch at which it ended: all have finished, or half of a population has and the rest is worth a smaller stack.
     Raises Interrupted, with the state saved, when a signal asks to stop.

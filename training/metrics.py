@@ -1,15 +1,10 @@
 """What is measured, when, and what is read from it afterwards."""
 
-import csv
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
-
-from errors import UserError
-from training.checkpoints import load_json
 
 EARLY_CHECKPOINTS = (0, 100, 200, 500, 1000)
 
@@ -91,34 +86,6 @@ def outcome(epoch: int, test_loss: float, num_epochs: int, stopping_thresh: floa
     if stopping_thresh:
         return "stopped" if test_loss < stopping_thresh else None
     return None
-
-
-def read_metrics(folder: Path) -> dict[str, np.ndarray]:
-    """The columns of a run's metrics.csv by name, ``{name: (records,) float64}``; nan where an older run lacks a value.
-
-    Raises UserError where the file is damaged, or does not end where a finished run's summary.json says that it ended.
-    """
-    folder = Path(folder)
-    path = folder / "metrics.csv"
-    try:
-        with path.open(newline="") as file:
-            header, *rows = list(csv.reader(file))
-        if missing := set(FIRST_COLUMNS) - set(header):
-            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-        table = np.array([[float(cell or "nan") for cell in row] for row in rows], dtype=np.float64)
-        metrics = dict(zip(header, table.reshape(-1, len(header)).T, strict=True))
-        if not (np.isfinite(metrics["epoch"]).all() and (np.diff(metrics["epoch"]) > 0).all()):
-            raise ValueError("its epochs do not grow")
-    except FileNotFoundError:
-        raise UserError(f"{path} is not there: is {folder} the folder of a run?") from None
-    except (ValueError, csv.Error):
-        raise UserError(f"{path} is damaged; train the run again with --rerun") from None
-    if (folder / "summary.json").exists():
-        wanted, found = load_json(folder / "summary.json", {"epochs": int})["epochs"], metrics["epoch"][-1:]
-        if wanted != (int(found[0]) if len(found) else 0):
-            lost = f"its last row is not that of epoch {wanted:,}, where the run ended"
-            raise UserError(f"{path} is damaged: {lost}; train the run again with --rerun")
-    return metrics
 
 
 def first_epoch(metrics: dict[str, np.ndarray], column: str, threshold: float) -> int | None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from errors import UserError
+from common.errors import UserError
 from pruning.masks import check_mask
 
 ALIGNMENT = 16  # floats: every matrix starts at a multiple of 64 bytes, as its own allocation would

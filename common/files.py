@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and the one way to read a run's checkpoints.
+"""Files that are whole or absent.
 
 A file is written beside its place, flushed and renamed, so that a run killed at any moment leaves nothing half-written. A
 checkpoint holds plain tensors, lists and numbers, and is loaded with ``weights_only=True``: nothing in it is executed.
@@ -11,15 +11,13 @@ import pickle
 import tempfile
 import warnings
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from types import UnionType
 from zipfile import BadZipFile
 
 import torch
-from torch import Tensor
 
-from errors import UserError
+from common.errors import UserError
 
 # What torch.load raises for files that are cut, damaged or foreign.
 UNREADABLE = (
@@ -118,37 +116,3 @@ def load_tensors(path: Path, keys: tuple[str, ...], device="cpu", mmap: bool = F
         lacks = f"it lacks {', '.join(keys)}"
         raise UserError(f"{path} is no file of this project: {lacks}; delete it, or train the run again with --rerun")
     return value
-
-
-def load_checkpoint(path: Path, device="cpu", mmap: bool = False) -> dict:
-    """``{"model": {name: tensor}, "epoch": int}`` from ``path``. Raises UserError for a file that is anything else."""
-    value = load_tensors(path, ("model", "epoch"), device, mmap)
-    weights = value["model"]
-    if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
-        raise UserError(f"{path} is no checkpoint of this project: its model is not a dictionary of tensors")
-    if not isinstance(value["epoch"], int):
-        raise UserError(f"{path} is no checkpoint of this project: its epoch is not a whole number")
-    return value
-
-
-def list_checkpoints(folder: Path) -> dict[int, Path]:
-    """The checkpoints of a run, ``{epoch: path}`` in order, unique by the epoch that is stored in each file.
-
-    Raises UserError for a finished run without its last checkpoint: an earlier one would pass for the end.
-    """
-    folder = Path(folder)
-    numbered = [path for path in folder.glob("*.pth") if path.stem.isdigit()]
-    named = [path for path in (folder / "init.pth", folder / "final.pth") if path.exists()]
-    found = {_stored_epoch(path, path.stat().st_mtime_ns): path for path in numbered + named}
-    if (folder / "summary.json").exists():
-        summary = load_json(folder / "summary.json", {"status": str, "epochs": int})
-        if summary["status"] != "diverged" and summary["epochs"] not in found:
-            lost = f"final.pth of epoch {summary['epochs']:,} is not there"
-            raise UserError(f"{folder} is damaged: it is finished, and {lost}; train it again with --rerun")
-    return dict(sorted(found.items()))
-
-
-@lru_cache(maxsize=10_000)
-def _stored_epoch(path: Path, mtime_ns: int) -> int:
-    """Read once per process for an unchanged file: the tickets of a sweep ask for the same files again and again."""
-    return load_checkpoint(path, mmap=True)["epoch"]

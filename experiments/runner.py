@@ -6,12 +6,12 @@ from contextlib import ExitStack
 
 import torch
 
-from build import build_split, use_cpu
-from code_state import standing
-from errors import UserError
-from experiment import Job
-from members import Member, members_that_fit, prepare, stacking_key, train_members
-from training.folder import Busy, RunFolder
+from common.errors import UserError
+from experiments.build import build_split, use_cpu
+from experiments.code_state import standing
+from experiments.folder import Busy, RunFolder
+from experiments.jobs import Job
+from experiments.members import Member, members_that_fit, prepare, stacking_key, train_members
 
 
 def run_job(job: Job) -> RunFolder:

@@ -19,15 +19,16 @@ from pathlib import Path
 from typing import Any
 
 SCHEME = 2  # of how the hash is computed: hashes of different schemes say nothing about one another
-REPOSITORY = Path(__file__).resolve().parent
+REPOSITORY = Path(__file__).resolve().parents[1]
 # Modules and functions that say, save, fetch or stop, and decide no number; measures are hashed one by one.
 DECIDES_NOTHING = (
     "data.mnist._download",
-    "errors",
-    "training.checkpoints",
+    "common.errors",
+    "common.files",
+    "experiments.checkpoints",
+    "experiments.recording",
     "training.metrics.MEASURES",
     "training.progress",
-    "training.recording",
     "training.signals",
 )
 NOT_SAID = ("annotation", "returns", "type_comment", "type_params", "ctx", "kind")  # fields of ast nodes

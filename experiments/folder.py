@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from errors import UserError
-from training.checkpoints import load_json, save_json
+from common.errors import UserError
+from common.files import load_json, save_json
 
 ASIDE = ".old"  # runs/<name>.old1 and so on: what --rerun moved away
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import torch
 
-from errors import UserError
-from training.checkpoints import cannot_write, load_tensors, save_json, save_tensors, save_text
+from common.errors import UserError
+from common.files import cannot_write, load_tensors, save_json, save_tensors, save_text
+from experiments.reading import read_metrics
 from training.generalization import generalization
-from training.metrics import FIRST_COLUMNS, columns, first_epoch, is_checkpoint, outcome, read_metrics
+from training.metrics import FIRST_COLUMNS, columns, first_epoch, is_checkpoint, outcome
 
 
 class Recorder:

@@ -6,18 +6,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from common.errors import UserError
+from common.randomness import generator
 from configs.base import RunConfig
 from configs.ticket import TicketFields
 from data.mnist import mnist_split
 from data.modular import modular_split
 from data.split import Split
-from errors import UserError
+from experiments.checkpoints import load_checkpoint
 from models.mlp import ImageMLP, ModularMLP
 from models.transformer import ModularTransformer
 from pruning.masks import make_mask
 from pruning.scores import score
-from randomness import generator
-from training.checkpoints import load_checkpoint
 from training.loop import Schedule
 from training.losses import Loss, cross_entropy, squared_error
 from training.optimizer import AdamW

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from code_state import standing
+from common.errors import Interrupted, UserError
 from configs.base import RunConfig
 from configs.sweep import Sweep
-from errors import Interrupted, UserError
-from experiment import Job, dense_folder, dense_job, move_aside, save_mask, ticket_folder, ticket_job
-from runner import run_job, run_population
-from training.folder import Busy, RunFolder
+from experiments.code_state import standing
+from experiments.folder import Busy, RunFolder
+from experiments.jobs import Job, dense_folder, dense_job, move_aside, save_mask, ticket_folder, ticket_job
+from experiments.runner import run_job, run_population
 
 POLL_SECONDS = 2.0
 POPULATION_AT_MOST = 256  # runs that a worker takes at once; memory may make it fewer

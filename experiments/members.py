@@ -6,23 +6,31 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from build import build_loss, build_model, build_optimizer, build_schedule, choose_device, restore, start_from
-from code_state import code_of, standing
+from common.errors import Interrupted, UserError
+from common.files import save_json
 from configs.base import RunConfig
 from data.modular import OPERATIONS
 from data.split import Split
-from errors import Interrupted, UserError
-from experiment import Job
-from figures import plot_curves
+from experiments.build import (
+    build_loss,
+    build_model,
+    build_optimizer,
+    build_schedule,
+    choose_device,
+    restore,
+    start_from,
+)
+from experiments.code_state import code_of, standing
+from experiments.jobs import Job
+from experiments.recording import Recorder
+from experiments.source_hash import SCHEME
+from experiments.wandb_logger import WandbLogger
+from figures.curves import plot_curves
 from pruning.masks import count_kept
-from source_hash import SCHEME
-from training.checkpoints import save_json
 from training.loop import member_state, train
 from training.population import bytes_of_member, stack_models, stack_splits
 from training.progress import Progress
-from training.recording import Recorder
 from training.signals import catch_signals, exit_status
-from training.wandb_logger import WandbLogger
 
 SHARE_OF_MEMORY = 0.6  # of what is free; the rest is for what an allocator rounds up and the test pass
 

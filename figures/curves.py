@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from analysis.fourier import effective_input, effective_output, frequency_entropy
-from errors import UserError
-from training.checkpoints import list_checkpoints, load_checkpoint
-from training.generalization import read_generalization
-from training.metrics import read_metrics
+from common.errors import UserError
+from experiments.checkpoints import list_checkpoints, load_checkpoint
+from experiments.reading import read_generalization, read_metrics
 
 STYLE = {
     "font.size": 9,

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 
 from analysis.statistics import censored_median
-from figures import COLORS, STYLE
+from figures.curves import COLORS, STYLE
 
 
 def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path, varying: Sequence[str]) -> None:

@@ -9,17 +9,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from build import build_mask, build_model, build_split, choose_device, load_weights, rewind, use_cpu
-from code_state import code_of, how_executed, standing
+from common.errors import UserError
+from common.files import load_tensors, save_tensors
 from configs.base import RunConfig
 from configs.ticket import TicketFields
-from errors import UserError
-from provenance import git_commit, hardware
+from experiments.build import build_mask, build_model, build_split, choose_device, load_weights, rewind, use_cpu
+from experiments.checkpoints import list_checkpoints
+from experiments.code_state import code_of, how_executed, standing
+from experiments.folder import RunFolder, find_run
+from experiments.provenance import git_commit, hardware
+from experiments.reading import read_generalization, read_metrics
 from pruning.masks import count_kept, emptied
-from training.checkpoints import list_checkpoints, load_tensors, save_tensors
-from training.folder import RunFolder, find_run
-from training.generalization import read_generalization
-from training.metrics import first_epoch, read_metrics
+from training.metrics import first_epoch
 
 
 def settings_of(config: RunConfig, population: bool, **more) -> dict:

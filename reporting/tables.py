@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from analysis.statistics import censored_median
-from training.checkpoints import load_json
-from training.generalization import Generalization, read_generalization
-from training.metrics import first_epoch, read_metrics
+from common.files import load_json
+from experiments.reading import read_generalization, read_metrics
+from training.generalization import Generalization
+from training.metrics import first_epoch
 
 # What tables take from a summary.json.
 NEEDED = {

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from errors import UserError
+from common.errors import UserError
 
 # A panel of curves or bars is a cell of size 1 x 1 with a strip for its label above the plot: plot's left, right, bottom, top.
 LEFT, RIGHT, BOTTOM, TOP = 0.06, 0.94, 0.06, 0.76

@@ -5,7 +5,7 @@ import types
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from errors import UserError
+from common.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from figures import COLORS, STYLE
-from panels import DRAW, Panels
+from figures.curves import COLORS, STYLE
+from figures.panels import DRAW, Panels
 
 SECONDS_PER_FRAME, SECONDS_AT_MOST = 0.4, 12.0  # the second for all frames but the last: many frames go faster
 SECONDS_LAST_FRAME = 3.0

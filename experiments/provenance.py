@@ -1,4 +1,4 @@
-"""Where numbers come from: the commit and the hardware. source_hash.py has the code."""
+"""Where numbers come from: the commit and the hardware. experiments/source_hash.py has the code."""
 
 import functools
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-REPOSITORY = Path(__file__).resolve().parent
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @functools.cache

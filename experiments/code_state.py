@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import build
 from configs.base import NOT_IDENTITY, RunConfig
 from configs.ticket import TicketFields
-from source_hash import SCHEME, source_hash
+from experiments import build
+from experiments.source_hash import SCHEME, source_hash
 from training.loop import member_state, train
 from training.metrics import MEASURES, outcome
 from training.population import stack_models, stack_splits

@@ -5,13 +5,22 @@ import statistics
 from collections import Counter
 from pathlib import Path
 
-from code_state import same_code, standing
+from common.errors import UserError
 from configs.base import RunConfig
 from configs.sweep import Sweep
-from errors import UserError
-from experiment import dense_folder
-from sweep_figures import plot_settings, plot_sweep
-from tables import UNSTABLE, Result, columns_of, median_and_range, median_text, provenance_of, read_result, table
+from experiments.code_state import same_code, standing
+from experiments.jobs import dense_folder
+from figures.sweeps import plot_settings, plot_sweep
+from reporting.tables import (
+    UNSTABLE,
+    Result,
+    columns_of,
+    median_and_range,
+    median_text,
+    provenance_of,
+    read_result,
+    table,
+)
 from training.generalization import Generalization
 
 EARLY = 0.5  # the threshold that the printed table shows beside gen_threshold

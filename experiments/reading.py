@@ -1,0 +1,57 @@
+"""What a run's folder says: its recorded metrics, and when it generalized."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import UserError
+from common.files import load_json
+from training.generalization import Generalization, generalization
+from training.metrics import FIRST_COLUMNS
+
+
+def read_metrics(folder: Path) -> dict[str, np.ndarray]:
+    """The columns of a run's metrics.csv by name, ``{name: (records,) float64}``; nan where an older run lacks a value.
+
+    Raises UserError where the file is damaged, or does not end where a finished run's summary.json says that it ended.
+    """
+    folder = Path(folder)
+    path = folder / "metrics.csv"
+    try:
+        with path.open(newline="") as file:
+            header, *rows = list(csv.reader(file))
+        if missing := set(FIRST_COLUMNS) - set(header):
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        table = np.array([[float(cell or "nan") for cell in row] for row in rows], dtype=np.float64)
+        metrics = dict(zip(header, table.reshape(-1, len(header)).T, strict=True))
+        if not (np.isfinite(metrics["epoch"]).all() and (np.diff(metrics["epoch"]) > 0).all()):
+            raise ValueError("its epochs do not grow")
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there: is {folder} the folder of a run?") from None
+    except (ValueError, csv.Error):
+        raise UserError(f"{path} is damaged; train the run again with --rerun") from None
+    if (folder / "summary.json").exists():
+        wanted, found = load_json(folder / "summary.json", {"epochs": int})["epochs"], metrics["epoch"][-1:]
+        if wanted != (int(found[0]) if len(found) else 0):
+            lost = f"its last row is not that of epoch {wanted:,}, where the run ended"
+            raise UserError(f"{path} is damaged: {lost}; train the run again with --rerun")
+    return metrics
+
+
+def read_generalization(folder: Path, threshold: float) -> Generalization:
+    """The same from a run's folder. Raises UserError where a file of it is missing or damaged."""
+    folder = Path(folder)
+    metrics = read_metrics(folder)
+    is_diverged = (folder / "summary.json").exists() and load_json(folder / "summary.json").get("status") == "diverged"
+    return generalization(metrics["epoch"], metrics["test_acc"], threshold, budget_of(folder) if is_diverged else None)
+
+
+def budget_of(folder: Path) -> int:
+    """How many epochs a run was to be trained for."""
+    path = folder / "config.json"
+    config = load_json(path, {"config": dict})["config"]
+    budget = config.get("retrain_num_epochs") or config.get("num_epochs")
+    if not isinstance(budget, int):
+        raise UserError(f"{path} is damaged: num_epochs is {budget!r}; move {folder} aside and train again")
+    return budget

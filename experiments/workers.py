@@ -1,0 +1,77 @@
+"""Worker processes of a sweep: started, watched, and ended with it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from common.errors import Interrupted
+from experiments.code_state import standing_counts
+from experiments.worker import POLL_SECONDS, Unit
+from training.signals import catch_signals, exit_status
+
+ENDS_WITH_STDIN = "SWEEP_WORKER_ENDS_WITH_STDIN"  # environment variable of the workers that a sweep starts
+
+
+def end_with_stdin() -> None:
+    """End as after SIGTERM, saved, when standard input closes: the sweep that holds its other end is gone, even after kill -9."""
+
+    def watch() -> None:
+        os.read(
+            sys.stdin.fileno(), 1
+        )  # nothing is ever written; a buffered read would hold a lock that Python wants at exit
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def run_workers(script: str, argv: list[str], units: list[Unit], root: Path, workers: int) -> int:
+    """Start worker processes of the same command and show how far they are; gives how many runs failed or are left."""
+    from tqdm import tqdm
+
+    logs = [root / f"worker{number}_of_{os.getpid()}.log" for number in range(workers)]
+    root.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, script, *argv, "--workers=1", "--threads=1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", ENDS_WITH_STDIN: "1"}
+    done = sum(unit.is_done for unit in units)
+    bar = tqdm(total=len(units), initial=done, unit=" runs", disable=None, desc=root.name)
+    processes: list[subprocess.Popen] = []
+    with catch_signals() as signals, bar:
+        try:
+            for number, log in enumerate(logs):
+                with log.open("w") as file:
+                    flags = [f"--index={number * len(units) // workers}"]
+                    pipes = {"stdin": subprocess.PIPE, "stdout": file, "stderr": file}
+                    processes.append(subprocess.Popen([*command, *flags], **pipes, env=environment))
+            while not signals.received and (alive := [process for process in processes if process.poll() is None]):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    alive[0].wait(POLL_SECONDS)
+                bar.update(sum(unit.is_done for unit in units) - bar.n)
+        finally:  # none goes on alone
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait()
+    if signals.received:
+        raise Interrupted(
+            "stopped, and all runs are saved; run the same command again to go on", exit_status(signals.received)
+        )
+    failures = {line.strip() for log in logs for line in log.read_text().splitlines() if line.startswith("failed: ")}
+    for process, log in zip(processes, logs, strict=True):
+        if process.returncode not in (0, 1):  # 1: it said which runs failed
+            failures.add(f"a worker ended with status {process.returncode}; see {log}")
+    left = sum(not unit.is_done for unit in units)
+    silent = "the workers have not said why runs are left" if left else "no run failed"
+    print("\n".join(sorted(failures)) or silent)
+    print(f"{len(units) - left} of {len(units)} runs are done, {left} are left; logs: {', '.join(map(str, logs))}")
+    say_other_code(units)
+    return left + len(failures)
+
+
+def say_other_code(units: list[Unit]) -> None:
+    """One line where finished runs were not all trained by the code of now."""
+    if said := standing_counts(unit.standing for unit in units if unit.is_done):
+        print(f"{said}; --rerun trains those of other code again")
