@@ -12,6 +12,7 @@ import tyro
 from common.errors import UserError
 from common.files import load_json
 from configs.base import DENSE, NOT_IDENTITY, RunConfig
+from configs.identity import BEFORE
 from configs.sweep import Sweep
 from configs.ticket import TICKET, TicketFields
 
@@ -66,7 +67,7 @@ def config_from_json(stored: dict, path: Path) -> RunConfig:
     try:
         cls = (TICKET if "dense_run" in stored else DENSE)[stored["kind"]]
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored["config"].items()}
-        return cls(**values)
+        return cls(**{field.name: BEFORE[field.name] for field in fields(cls) if field.name in BEFORE} | values)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not the config of a run of this version ({error!r})") from None
 

@@ -3,14 +3,21 @@
 The plain fields describe the dense run, and ``retrain_*`` are all that differs in retraining, so the two cannot silently differ.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal
 
 from tyro.conf import arg
 
 from common.errors import UserError
 from common.ranges import Count, NonNegative, Rate, Whole
-from configs.base import MLPConfig, MnistConfig, TransformerConfig, short, spell
+from configs.base import NOT_IDENTITY, MLPConfig, MnistConfig, TransformerConfig, short, spell
+
+MASK_FIELDS = ("pruner", "scope", "pruning_rate")  # these mean nothing where no mask is used
+# These stand in a ticket's identity as what they come to: the mask's epoch, the settings of the retraining, the dense run.
+NAMED_FIELDS = (
+    *("prune_at", "memorization_epoch", "generalization_epoch", "use_mask", "dense_run"),
+    *("retrain_lr", "retrain_weight_decay", "retrain_num_epochs"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +65,13 @@ class TicketFields:
         """What decides the mask, besides the dense run; ``epoch`` is what prune_at was found to mean."""
         if not self.use_mask:
             return None
-        return {"pruner": self.pruner, "scope": self.scope, "pruning_rate": self.pruning_rate, "epoch": epoch}
+        return {name: getattr(self, name) for name in MASK_FIELDS} | {"epoch": epoch}
+
+    def options(self) -> dict[str, Any]:
+        """Every other field of a ticket: what is added decides what a ticket is, unless NOT_IDENTITY says that it does not."""
+        elsewhere = {*MASK_FIELDS, *NAMED_FIELDS, *NOT_IDENTITY}
+        values = self.as_dict()
+        return {field.name: values[field.name] for field in fields(TicketFields) if field.name not in elsewhere}
 
     def ticket_identity(self, epoch: int) -> dict[str, Any]:
         """The settings that decide what a ticket's folder holds."""
@@ -67,12 +80,15 @@ class TicketFields:
             "dense": self.identity(),
             "mask": self.mask_settings(epoch),
             "retraining": self.retraining(),
+            "options": self.options(),
         }
 
     def ticket_name(self, epoch: int) -> str:
         """The dense run's name, the mask, and every setting of the retraining that is not the dense run's."""
         mask = f"{self.pruner}{self.pruning_rate}_{self.scope}_at{epoch}" if self.use_mask else "no_mask"
         own = {f"retrain_{name}": value for name, value in self.retraining().items() if value != getattr(self, name)}
+        defaults = {field.name: field.default for field in fields(self)}
+        own |= {name: value for name, value in self.options().items() if value != defaults[name]}
         return short(f"{self.run_name()}__{mask}" + spell(own))
 
     def retraining(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from common.errors import UserError
 from common.files import load_json, save_json
+from configs.identity import same_run
 
 ASIDE = ".old"  # runs/<name>.old1 and so on: what --rerun moved away
 
@@ -36,7 +37,7 @@ class RunFolder:
 
     def check_owner(self) -> None:
         """Raise UserError unless the config.json that is there is this run's."""
-        if load_json(self.path / "config.json").get("identity") != self.identity:
+        if not same_run(load_json(self.path / "config.json").get("identity"), self.identity):
             raise UserError(f"{self.path} holds another run; move it away, or choose another --root")
 
     def claim(self, settings: dict) -> None:
@@ -112,7 +113,7 @@ def find_run(root: str, name: str, identity: dict) -> RunFolder:
             stored = load_json(config).get("identity")
         except UserError:
             continue  # a damaged neighbour is no reason not to train; if it is the very folder, claim() says so
-        if stored == identity:
+        if same_run(stored, identity):
             return RunFolder(folder, identity)
     run = RunFolder(expected, identity)
     if run.is_finished:

@@ -12,6 +12,7 @@ import torch
 
 from common.errors import UserError
 from common.files import cannot_write, load_tensors, save_json, save_tensors, save_text
+from configs.identity import same_run
 from experiments.reading import read_metrics
 from training.generalization import generalization
 from training.metrics import FIRST_COLUMNS, columns, first_epoch, is_checkpoint, outcome
@@ -60,7 +61,7 @@ class Recorder:
         if not path.exists():
             return None
         state = load_tensors(path, ("model", "optimizer", "epoch", "rows", "seconds"))
-        if state.get("identity", self.identity) != self.identity:  # older states have none
+        if "identity" in state and not same_run(state["identity"], self.identity):  # older states have none
             raise UserError(f"{path} is another run's; delete it, or train the run again with --rerun")
         saved = list(state.get("columns", FIRST_COLUMNS))
         rows = torch.as_tensor(state["rows"]).reshape(-1, len(saved)).tolist()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.errors import UserError
+from configs.identity import completed, same_run
 from configs.load import config_from_json
 from experiments.code_state import standing, worst
 from experiments.folder import ASIDE
@@ -51,15 +52,19 @@ def check(pair: Pair, thresholds: tuple[float, ...]) -> tuple[str, int, str]:
     """Read all that the tables need of a pair, so that what is damaged shows here; gives its group, its seed and its identity."""
     standing_of(pair)
     numbers_of(pair, thresholds)
-    return group_of(pair[1]), int(pair[1].settings["config"]["seed"]), json.dumps(pair[1].settings["identity"])
+    return (
+        group_of(pair[1]),
+        int(pair[1].settings["config"]["seed"]),
+        json.dumps(completed(pair[1].settings["identity"]), sort_keys=True),
+    )
 
 
 def dense_of(ticket: Result, dense_runs: list[Result]) -> Result:
     """The dense run of a ticket, by the identity that it stored: below the same root, else at the path that it stored."""
-    stored, wanted = Path(ticket.settings["dense_run"]), ticket.settings["identity"]["dense"]
-    found = [run for run in dense_runs if run.settings.get("identity") == wanted]
+    stored, wanted = Path(ticket.settings["dense_run"]), completed(ticket.settings["identity"]["dense"])
+    found = [run for run in dense_runs if same_run(run.settings.get("identity"), wanted)]
     if not found and (stored / "summary.json").exists():
-        found = [run for run in [read_result(stored)] if run.settings.get("identity") == wanted]
+        found = [run for run in [read_result(stored)] if same_run(run.settings.get("identity"), wanted)]
     if not found:
         is_there = (stored / "config.json").exists()
         reason = "holds another run, or is not finished" if is_there else "is not there"
@@ -69,12 +74,12 @@ def dense_of(ticket: Result, dense_runs: list[Result]) -> Result:
 
 def group_of(ticket: Result) -> str:
     """A ticket's settings without its seed; and without the epoch of its mask, where that is found anew for each seed."""
-    identity, config = ticket.settings["identity"], ticket.settings["config"]
+    identity, config = completed(ticket.settings["identity"]), ticket.settings["config"]
     dense = {name: value for name, value in identity["dense"].items() if name != "seed"}
     mask = dict(identity["mask"] or {})
     if mask and config.get(f"{config['prune_at']}_epoch") == "auto":
         mask["epoch"] = f"auto {config['prune_at']}"
-    return json.dumps([identity["kind"], dense, mask, identity["retraining"]], sort_keys=True)
+    return json.dumps([identity["kind"], dense, mask, identity["retraining"], identity["options"]], sort_keys=True)
 
 
 def label_of(pair: Pair, threshold: float) -> str:
