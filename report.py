@@ -3,7 +3,8 @@
     python report.py --root runs
     python report.py --root runs --gen_thresholds 0.5 0.8 0.85 --kind mnist --csv assets/results/mnist.csv
 
-t_gen is explained in training/generalization.py; a run that has none is censored, and counts in a median as later than it is known for.
+t_gen is explained in training/generalization.py. A run that has none is censored, and counts in a median as later than it is known
+for.
 """
 
 import signal
