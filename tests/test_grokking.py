@@ -8,11 +8,12 @@ from slow_rule import slow_rule
 
 pytestmark = pytest.mark.numerics
 
-# Chosen so that few epochs of AdamW are enough: seeds 0, 1 and 2 have t_gen 570, 816 and 770 dense, 127, 74 and 68 as tickets; and
-# the window of the rule for t_gen is 1,000 epochs.
+# Chosen so that few epochs of AdamW are enough, and that no rounding decides: computed in 19 ways that round differently, t_gen
+# of seed 1 is 808 to 880 dense and 59 to 121 as a ticket. As the window of the rule for t_gen is 1,000 epochs, the ticket has until
+# epoch 300, longer than what a factor of 3 leaves it.
 SIZE = (
     *("--device=cpu", "--threads=1", "--p=59", "--frac_train=0.6", "--d_emb=300", "--d_model=48"),
-    *("--lr=0.005", "--num_epochs=2100", "--save_every=500", "--retrain_num_epochs=1200", "--seed=1"),
+    *("--lr=0.005", "--num_epochs=2100", "--save_every=500", "--retrain_num_epochs=1300", "--seed=1"),
 )
 
 

@@ -556,6 +556,7 @@ def test_what_another_process_holds_is_left_out(tmp_path):
     assert len(trained) == 2
 
 
+@pytest.mark.numerics
 @pytest.mark.parametrize("when", ["at once", "later"])
 def test_a_population_that_does_not_fit_goes_on_with_half_and_frees_what_it_held(module, monkeypatch, when, in_float64):
     """Stacks of three and more run out of memory; what they held is gone before the next is made."""
