@@ -14,13 +14,11 @@ from common.files import load_tensors, save_tensors
 from configs.base import RunConfig
 from configs.ticket import TicketFields
 from experiments.build import build_mask, build_model, build_split, choose_device, load_weights, rewind, use_cpu
-from experiments.checkpoints import list_checkpoints
 from experiments.code_state import code_of, how_executed, standing
 from experiments.folder import RunFolder, find_run
 from experiments.provenance import git_commit, hardware
-from experiments.reading import read_generalization, read_metrics
+from experiments.stages import accuracies_at, resolve_prune_at, stage_notes
 from pruning.masks import count_kept, emptied
-from training.metrics import first_epoch
 
 
 def settings_of(config: RunConfig, population: bool, **more) -> dict:
@@ -83,37 +81,6 @@ def require_dense(config: TicketFields) -> RunFolder:
     return folder
 
 
-def stage_epoch(config: TicketFields) -> int | str:
-    """The epoch that a named stage stands for, or "auto"."""
-    return 0 if config.prune_at == "init" else getattr(config, f"{config.prune_at}_epoch")
-
-
-def resolve_prune_at(config: TicketFields, dense: RunFolder) -> tuple[int, Path]:
-    """The checkpoint at which the mask is taken, its epoch and path. Raises UserError where there is none."""
-    checkpoints = list_checkpoints(dense.path)
-    saved = ", ".join(map(str, checkpoints))
-    if config.prune_at.isdecimal():
-        epoch = int(config.prune_at)
-        if epoch not in checkpoints:
-            raise UserError(f"epoch {epoch} was not saved in {dense.path}; saved are {saved}")
-        return epoch, checkpoints[epoch]
-    wanted = stage_epoch(config)
-    if wanted == "auto":
-        if config.prune_at == "memorization":
-            reached = first_epoch(read_metrics(dense.path), "train_acc", config.mem_threshold)
-            reason = f"train acc never gets to {config.mem_threshold:g} in {dense.path}"
-        else:
-            found = read_generalization(dense.path, config.gen_threshold)
-            reached, reason = found.t_gen, f"t_gen (test acc >= {config.gen_threshold:g}) of {dense.path} is {found}"
-        chosen = [epoch for epoch in checkpoints if reached is not None and epoch >= reached][:1]
-    else:
-        chosen = [epoch for epoch in checkpoints if epoch <= wanted][-1:]
-        reason = f"{dense.path} has no checkpoint at or before epoch {wanted}; saved are {saved}"
-    if not chosen:
-        raise UserError(f"prune_at {config.prune_at}: {reason}")
-    return chosen[0], checkpoints[chosen[0]]
-
-
 @dataclass(frozen=True)
 class Job:
     """One training: its config (a ticket's has the retraining's settings), where it goes, where it starts, its mask.
@@ -149,13 +116,6 @@ def ticket_folder(config: TicketFields) -> RunFolder:
     """Where a ticket is, or is to be made. Raises UserError where the dense run is not there or has no such checkpoint."""
     _, epoch, _ = ticket_source(config)
     return find_run(config.root, config.ticket_name(epoch), config.ticket_identity(epoch))
-
-
-def accuracies_at(folder: Path, epoch: int) -> dict[str, float | None]:
-    """Train and test accuracy of a run at a saved epoch; None where its metrics.csv has no such row."""
-    metrics = read_metrics(folder)
-    rows = (metrics["epoch"] == epoch).nonzero()[0]
-    return {name: float(metrics[name][rows[0]]) if len(rows) else None for name in ("train_acc", "test_acc")}
 
 
 def ticket_job(config: TicketFields, population: bool = False) -> Job:
@@ -194,33 +154,7 @@ def move_aside(job: Job, still: Callable[[], bool] = lambda: True) -> None:
                 print(f"moved the earlier run to {job.folder.move_aside()}")
 
 
-def stage_notes(config: TicketFields, source: dict) -> list[str]:
-    """What is to be said where the mask's epoch, or the network there, is not what the name of the stage promises."""
-    stage, notes = config.prune_at, []
-    if stage not in ("memorization", "generalization"):
-        return notes
-    asked = stage_epoch(config)
-    if asked not in ("auto", source["epoch"]):
-        notes.append(
-            f"{stage} means epoch {asked:,}; the last checkpoint before it is that of epoch {source['epoch']:,}"
-        )
-    train_acc, test_acc = source["train_acc"], source["test_acc"]
-    if train_acc is None:
-        return notes
-    missing = None
-    if stage == "memorization" and train_acc < config.mem_threshold:
-        missing = f"has not memorized yet (train acc {train_acc:.3f})"
-    elif stage == "memorization" and test_acc >= config.gen_threshold:
-        missing = f"has generalized already (test acc {test_acc:.3f})"
-    elif stage == "generalization" and test_acc < config.gen_threshold:
-        missing = f"has not generalized (test acc {test_acc:.3f})"
-    if missing:
-        mend = f"--{stage}_epoch auto takes the first checkpoint at or after {'t_mem' if stage == 'memorization' else 't_gen'}"
-        notes.append(f"warning: at epoch {source['epoch']:,} the network {missing}: not what {stage} means; {mend}")
-    return notes
-
-
-def what_is_lost(name: str) -> str:
+def consequence_of_emptied(name: str) -> str:
     """What a network cannot do any more when the matrix ``name`` is 0: a residual stream goes around a block, nothing else."""
     if name.endswith(("W_Q", "W_K")):
         return "so this attention is uniform; it can still learn"
@@ -246,7 +180,7 @@ def save_mask(job: Job) -> None:
     for line in stage_notes(job.asked, source):
         print(line)
     for name in emptied(job.mask):
-        print(f"warning: nothing is left of {name}, {what_is_lost(name)}")
+        print(f"warning: nothing is left of {name}, {consequence_of_emptied(name)}")
     if job.folder.is_finished:
         return
     with job.folder.lock():

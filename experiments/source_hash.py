@@ -11,15 +11,12 @@ object of it is made.
 import ast
 import functools
 import hashlib
-import importlib.util
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from experiments.source_modules import Module, find_module, imports_of, is_text
+
 SCHEME = 2  # of how the hash is computed: hashes of different schemes say nothing about one another
-REPOSITORY = Path(__file__).resolve().parents[1]
 # Modules and functions that say, save, fetch or stop, and decide no number; measures are hashed one by one.
 DECIDES_NOTHING = (
     "data.mnist._download",
@@ -55,36 +52,6 @@ def source_hash(
     return _hash(tuple(places), off, chosen, config)
 
 
-@dataclass
-class _Module:
-    """What a module defines and imports at its top level; of what is defined twice, the last."""
-
-    name: str
-    defined: dict[str, ast.AST] = field(default_factory=dict)  # functions, classes, and the values of assignments
-    entries: dict[str, dict[str, ast.AST]] = field(default_factory=dict)  # TABLE["key"] = value, outside its braces
-    imported: dict[str, str] = field(default_factory=dict)  # {name here: dotted name}
-    effects: list[ast.AST] = field(default_factory=list)  # statements that are neither: calls, TABLE |= ...
-
-    def read(self, statements: list[ast.stmt]) -> None:
-        for node in statements:
-            match node:
-                case ast.FunctionDef() | ast.ClassDef():
-                    self.defined[node.name] = node
-                case ast.Import() | ast.ImportFrom():
-                    self.imported |= _imports(node)
-                case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=table), slice=ast.Constant(value=str(key)))]):
-                    self.entries.setdefault(table, {})[key] = node.value
-                case ast.Assign() | ast.AnnAssign(value=ast.expr()):
-                    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                        self.defined |= {part.id: node.value for part in ast.walk(target) if isinstance(part, ast.Name)}
-                case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
-                    pass  # what a script does when it is called
-                case ast.If() | ast.Try() | ast.With():
-                    self.read([part for part in ast.iter_child_nodes(node) if isinstance(part, ast.stmt)])
-                case ast.Expr() | ast.AugAssign() | ast.For() | ast.While():
-                    self.effects += [] if _is_text(node) else [node]
-
-
 @functools.cache
 def _hash(roots: tuple, off: frozenset[str], chosen: frozenset[str], config: type | None) -> str:
     said: dict[tuple[str, str], str] = {}
@@ -95,7 +62,7 @@ def _hash(roots: tuple, off: frozenset[str], chosen: frozenset[str], config: typ
         is_left_out = name in DECIDES_NOTHING or f"{name}.{thing}" in DECIDES_NOTHING
         if place in said or (is_left_out and place not in roots):
             continue
-        reader = _Reader(_module(name), off, chosen, config)
+        reader = _Reader(find_module(name), off, chosen, config)
         said[place] = reader.define(thing)
         if (name, "") not in said:
             said[name, ""] = " ".join(map(reader.say, reader.module.effects))
@@ -106,7 +73,7 @@ def _hash(roots: tuple, off: frozenset[str], chosen: frozenset[str], config: typ
 class _Reader:
     """Says what a definition of ``module`` does as text that depends on nothing else; ``used`` is what else that needs."""
 
-    def __init__(self, module: _Module, off: frozenset[str], chosen: frozenset[str], config: type | None):
+    def __init__(self, module: Module, off: frozenset[str], chosen: frozenset[str], config: type | None):
         self.module, self.off, self.chosen, self.config = module, off, chosen, config
         self.used: list[tuple[str, str]] = []
         self.imported = module.imported
@@ -117,7 +84,7 @@ class _Reader:
         if inner:  # a method
             node = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == inner][-1]
         inside = [part for part in ast.walk(node) if isinstance(part, ast.Import | ast.ImportFrom)]
-        self.imported = self.module.imported | {k: v for part in inside for k, v in _imports(part).items()}
+        self.imported = self.module.imported | {k: v for part in inside for k, v in imports_of(part).items()}
         table, more = {}, self.module.entries.get(name, {})
         if isinstance(node, ast.Dict) and all(
             isinstance(k, ast.Constant) and isinstance(k.value, str) for k in node.keys
@@ -130,7 +97,7 @@ class _Reader:
 
     def say(self, node: Any) -> str:
         if isinstance(node, list):
-            return "[" + " ".join(filter(None, (self.say(item) for item in node if not _is_text(item)))) + "]"
+            return "[" + " ".join(filter(None, (self.say(item) for item in node if not is_text(item)))) + "]"
         if not isinstance(node, ast.AST):
             return repr(node)
         match node:
@@ -188,7 +155,7 @@ class _Reader:
                 )
         return None
 
-    def _meaning(self, module: _Module, imported: Mapping[str, str], names: list[str]) -> str | None:
+    def _meaning(self, module: Module, imported: Mapping[str, str], names: list[str]) -> str | None:
         first, *rest = names
         if first in module.defined and first not in imported:
             self.used.append((module.name, first))
@@ -198,56 +165,12 @@ class _Reader:
         names = [*imported[first].split("."), *rest]
         # The longest part that is a module; what follows is a name in it.
         for length in range(len(names), 0, -1):
-            if (found := _module(".".join(names[:length]))) is not None:
+            if (found := find_module(".".join(names[:length]))) is not None:
                 return self._meaning(found, found.imported, names[length:]) if names[length:] else ".".join(names)
         return ".".join(names)  # somebody else's
-
-
-def _imports(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
-    if isinstance(node, ast.ImportFrom):
-        return {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-    return {
-        alias.asname or alias.name.split(".")[0]: alias.name if alias.asname else alias.name.split(".")[0]
-        for alias in node.names
-    }
 
 
 def _has_fields(node: ast.ClassDef) -> bool:
     """A dataclass or a named tuple."""
     said = " ".join(ast.dump(part) for part in [*node.decorator_list, *node.bases])
     return "'dataclass'" in said or "'NamedTuple'" in said
-
-
-def _is_text(node: Any) -> bool:
-    """A docstring, of whatever."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-@functools.cache
-def _module(name: str) -> _Module | None:
-    """The module of this repository with that name; None for those of others, and for what is no module."""
-    top = REPOSITORY / name.split(".")[0]
-    if not (top.is_dir() or top.with_suffix(".py").is_file()):
-        return None
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        return None
-    file = spec.origin if spec is not None else None
-    if file is None or not Path(file).is_relative_to(REPOSITORY) or "site-packages" in Path(file).parts:
-        return None
-    module = _Module(name)
-    module.read(ast.parse(_sources().get(file) or Path(file).read_text()).body)
-    return module
-
-
-@functools.cache
-def _sources() -> dict[str, str]:
-    """The text of our modules as this process runs them: somebody may edit the files while it trains."""
-    files = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
-    ours = [
-        file
-        for file in files
-        if file.startswith(f"{REPOSITORY}/") and file.endswith(".py") and "site-packages" not in file
-    ]
-    return {file: Path(file).read_text() for file in ours}

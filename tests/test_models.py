@@ -11,7 +11,7 @@ from networks import KINDS, SIZES, build, stack, weights_of
 from torch.func import functional_call
 
 from common.randomness import generator
-from experiments.jobs import what_is_lost
+from experiments.jobs import consequence_of_emptied
 
 pytestmark = pytest.mark.numerics
 
@@ -277,12 +277,12 @@ def test_generators_of_one_seed_are_separate_streams():
 @pytest.mark.parametrize(
     ("kind", "name"), [(kind, name) for kind in KINDS for name, _ in build(kind).named_parameters()]
 )
-def test_what_is_lost_with_a_matrix(kind, name):
+def test_consequence_of_emptied_with_a_matrix(kind, name):
     """The logits are the same for every input if and only if the warning says that nothing can be learned."""
     model, x = build(kind).double(), inputs(kind, (15,), SIZES[kind], generator(0, "x"))
     with torch.no_grad():
         model.get_parameter(name).zero_()
         logits = model(x)
     constant = bool((logits == logits[:1]).all())
-    assert ("nothing can be learned" in what_is_lost(name)) == constant
-    assert ("can still learn" in what_is_lost(name)) != constant
+    assert ("nothing can be learned" in consequence_of_emptied(name)) == constant
+    assert ("can still learn" in consequence_of_emptied(name)) != constant

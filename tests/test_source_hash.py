@@ -9,7 +9,7 @@ import pytest
 
 from configs.base import MLPConfig, MnistConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig
-from experiments import source_hash
+from experiments import source_hash, source_modules
 from experiments.code_state import _measure_hash, code_of, how_executed, standing
 
 REPOSITORY = Path(source_hash.__file__).parents[1]
@@ -36,7 +36,7 @@ TICKETS = {"ticket", "random", "decayed"}
 
 def hashes() -> dict[str, str]:
     source_hash._hash.cache_clear()
-    source_hash._module.cache_clear()
+    source_modules.find_module.cache_clear()
     found = {name: code_of(config, how) for name, (config, how) in RUNS.items()}
     return found | {name: _measure_hash(name) for name in MEASURES}
 
@@ -56,7 +56,7 @@ def edit(monkeypatch):
         text = Path(path).read_text()
         assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {file}"
         with monkeypatch.context() as patch:
-            patch.setattr(source_hash, "_sources", lambda: {path: text.replace(old, new)})
+            patch.setattr(source_modules, "sources", lambda: {path: text.replace(old, new)})
             return hashes()
 
     return edited

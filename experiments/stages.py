@@ -1,0 +1,74 @@
+"""Where in a dense run a mask is taken: what init, memorization and generalization mean there, and whether it is what they promise."""
+
+from pathlib import Path
+
+from common.errors import UserError
+from configs.ticket import TicketFields
+from experiments.checkpoints import list_checkpoints
+from experiments.folder import RunFolder
+from experiments.reading import read_generalization, read_metrics
+from training.metrics import first_epoch
+
+
+def stage_epoch(config: TicketFields) -> int | str:
+    """The epoch that a named stage stands for, or "auto"."""
+    return 0 if config.prune_at == "init" else getattr(config, f"{config.prune_at}_epoch")
+
+
+def resolve_prune_at(config: TicketFields, dense: RunFolder) -> tuple[int, Path]:
+    """The checkpoint at which the mask is taken, its epoch and path. Raises UserError where there is none."""
+    checkpoints = list_checkpoints(dense.path)
+    saved = ", ".join(map(str, checkpoints))
+    if config.prune_at.isdecimal():
+        epoch = int(config.prune_at)
+        if epoch not in checkpoints:
+            raise UserError(f"epoch {epoch} was not saved in {dense.path}; saved are {saved}")
+        return epoch, checkpoints[epoch]
+    wanted = stage_epoch(config)
+    if wanted == "auto":
+        if config.prune_at == "memorization":
+            reached = first_epoch(read_metrics(dense.path), "train_acc", config.mem_threshold)
+            reason = f"train acc never gets to {config.mem_threshold:g} in {dense.path}"
+        else:
+            found = read_generalization(dense.path, config.gen_threshold)
+            reached, reason = found.t_gen, f"t_gen (test acc >= {config.gen_threshold:g}) of {dense.path} is {found}"
+        chosen = [epoch for epoch in checkpoints if reached is not None and epoch >= reached][:1]
+    else:
+        chosen = [epoch for epoch in checkpoints if epoch <= wanted][-1:]
+        reason = f"{dense.path} has no checkpoint at or before epoch {wanted}; saved are {saved}"
+    if not chosen:
+        raise UserError(f"prune_at {config.prune_at}: {reason}")
+    return chosen[0], checkpoints[chosen[0]]
+
+
+def accuracies_at(folder: Path, epoch: int) -> dict[str, float | None]:
+    """Train and test accuracy of a run at a saved epoch; None where its metrics.csv has no such row."""
+    metrics = read_metrics(folder)
+    rows = (metrics["epoch"] == epoch).nonzero()[0]
+    return {name: float(metrics[name][rows[0]]) if len(rows) else None for name in ("train_acc", "test_acc")}
+
+
+def stage_notes(config: TicketFields, source: dict) -> list[str]:
+    """What is to be said where the mask's epoch, or the network there, is not what the name of the stage promises."""
+    stage, notes = config.prune_at, []
+    if stage not in ("memorization", "generalization"):
+        return notes
+    asked = stage_epoch(config)
+    if asked not in ("auto", source["epoch"]):
+        notes.append(
+            f"{stage} means epoch {asked:,}; the last checkpoint before it is that of epoch {source['epoch']:,}"
+        )
+    train_acc, test_acc = source["train_acc"], source["test_acc"]
+    if train_acc is None:
+        return notes
+    missing = None
+    if stage == "memorization" and train_acc < config.mem_threshold:
+        missing = f"has not memorized yet (train acc {train_acc:.3f})"
+    elif stage == "memorization" and test_acc >= config.gen_threshold:
+        missing = f"has generalized already (test acc {test_acc:.3f})"
+    elif stage == "generalization" and test_acc < config.gen_threshold:
+        missing = f"has not generalized (test acc {test_acc:.3f})"
+    if missing:
+        mend = f"--{stage}_epoch auto takes the first checkpoint at or after {'t_mem' if stage == 'memorization' else 't_gen'}"
+        notes.append(f"warning: at epoch {source['epoch']:,} the network {missing}: not what {stage} means; {mend}")
+    return notes
