@@ -25,9 +25,9 @@ from configs.ticket import TICKET
 from experiments.code_state import same_code
 from reporting.pairs import find_pairs, numbers_of, rows_of, standing_of
 from reporting.tables import (
-    UNSTABLE,
     Result,
     table,
+    with_legend,
 )
 
 
@@ -85,8 +85,7 @@ def body(argv: list[str] | None) -> None:
             f"speedup (>= {threshold:g})",
         ]
     head += ["dense best test acc", "ticket best test acc", "kept", "minutes"]
-    text = table(head, rows_of(pairs, flags.gen_thresholds))
-    print(text + (f"\n{UNSTABLE}" if "unstable" in text else ""))
+    print(with_legend(table(head, rows_of(pairs, flags.gen_thresholds))))
     if flags.csv:
         rows = [numbers_of(pair, flags.gen_thresholds) for pair in pairs]
         flags.csv.parent.mkdir(parents=True, exist_ok=True)

@@ -23,9 +23,9 @@ from common.errors import UserError, run_script
 from configs.load import parse_sweep
 from experiments.build import choose_device
 from experiments.folder import locks_work
+from experiments.processes import ENDS_WITH_STDIN, end_with_stdin, run_workers, say_other_code
 from experiments.provenance import usable_cores
 from experiments.worker import plan, share, state_of, work
-from experiments.workers import ENDS_WITH_STDIN, end_with_stdin, run_workers, say_other_code
 from reporting.sweep_results import collect
 
 

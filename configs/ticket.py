@@ -54,10 +54,9 @@ class TicketFields:
     def __post_init__(self):
         super().__post_init__()
         if self.global_pruning is not None:
-            object.__setattr__(
-                self, "scope", "global" if self.global_pruning else "local"
-            )  # frozen, and still being made
-            object.__setattr__(self, "global_pruning", None)
+            scope = "global" if self.global_pruning else "local"
+            for name, value in (("scope", scope), ("global_pruning", None)):
+                object.__setattr__(self, name, value)  # frozen, and still being made
         if self.prune_at not in ("init", "memorization", "generalization") and not self.prune_at.isdecimal():
             raise UserError(f"prune_at must be init, memorization, generalization or an epoch, not {self.prune_at!r}")
 

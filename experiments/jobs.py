@@ -109,7 +109,7 @@ def dense_job(config: RunConfig, population: bool = False) -> Job:
 def ticket_source(config: TicketFields) -> tuple[RunFolder, int, Path]:
     """A ticket's dense run, which must be there, and the checkpoint of its mask: its epoch and path."""
     dense = require_dense(config)
-    return (dense, *(resolve_prune_at(config, dense) if config.use_mask else (0, dense.path / "init.pth")))
+    return (dense, *(resolve_prune_at(config, dense) if config.use_mask else (0, rewind(dense.path))))
 
 
 def ticket_folder(config: TicketFields) -> RunFolder:

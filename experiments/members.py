@@ -153,10 +153,9 @@ def members_that_fit(member: Member) -> int:
     """How many networks like this one fit into the memory that is free, at least one."""
     device = choose_device(member.job.config)
     if device.type == "cuda":
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
-            device
-        )  # the allocator's own, free as well
-        free = torch.cuda.mem_get_info(device)[0] + cached
+        # What the allocator keeps for itself is free as well.
+        free = torch.cuda.mem_get_info(device)[0]
+        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     else:
         with open("/proc/meminfo") as file:
             free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))

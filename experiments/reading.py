@@ -41,15 +41,15 @@ def read_metrics(folder: Path) -> dict[str, np.ndarray]:
 
 def read_generalization(folder: Path, threshold: float) -> Generalization:
     """The same from a run's folder. Raises UserError where a file of it is missing or damaged."""
-    folder = Path(folder)
     metrics = read_metrics(folder)
-    is_diverged = (folder / "summary.json").exists() and load_json(folder / "summary.json").get("status") == "diverged"
-    return generalization(metrics["epoch"], metrics["test_acc"], threshold, budget_of(folder) if is_diverged else None)
+    return generalization(metrics["epoch"], metrics["test_acc"], threshold, diverged_of(Path(folder)))
 
 
-def budget_of(folder: Path) -> int:
-    """How many epochs a run was to be trained for."""
-    path = folder / "config.json"
+def diverged_of(folder: Path) -> int | None:
+    """How many epochs a run that diverged was to be trained for; None for one that did not."""
+    summary, path = folder / "summary.json", folder / "config.json"
+    if not summary.exists() or load_json(summary).get("status") != "diverged":
+        return None
     config = load_json(path, {"config": dict})["config"]
     budget = config.get("retrain_num_epochs") or config.get("num_epochs")
     if not isinstance(budget, int):

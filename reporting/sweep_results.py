@@ -12,7 +12,6 @@ from experiments.code_state import same_code, standing
 from experiments.jobs import dense_folder
 from figures.sweeps import plot_settings, plot_sweep
 from reporting.tables import (
-    UNSTABLE,
     Result,
     columns_of,
     median_and_range,
@@ -20,6 +19,7 @@ from reporting.tables import (
     provenance_of,
     read_result,
     table,
+    with_legend,
 )
 from training.generalization import Generalization
 
@@ -130,7 +130,7 @@ def collect(sweep: Sweep, finished: list[tuple[RunConfig, Path]], output: Path) 
     head = [sweep.heading, "seeds", *(f"median {column}" for column in columns)]
     head += ["range", "censored", "median best test acc", f"median {NORM}", f"{KEPT}{names}"]
     text = table(head, [line_of(label, members, columns, matrices) for label, members in groups.items()])
-    print(text + (f"\n{UNSTABLE}" if "unstable" in text else ""))
+    print(with_legend(text))
     print(
         f"{len(finished)} of {len(sweep.configs())} runs are finished; written: {output / 'results.csv'}, {len(rows)} rows"
     )

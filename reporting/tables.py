@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from analysis.statistics import censored_median
+from common.errors import UserError
 from common.files import load_json
-from experiments.reading import read_generalization, read_metrics
-from training.generalization import Generalization
+from experiments.reading import diverged_of, read_metrics
+from training.generalization import Generalization, generalization
 from training.metrics import first_epoch
 
 # What tables take from a summary.json.
@@ -43,7 +44,7 @@ class Result:
 
     def generalized(self, threshold: float) -> Generalization:
         """What is known of t_gen at this test accuracy."""
-        return read_generalization(self.path, threshold)
+        return generalization(self.metrics["epoch"], self.metrics["test_acc"], threshold, diverged_of(self.path))
 
 
 def read_result(folder: Path) -> Result:
@@ -53,6 +54,8 @@ def read_result(folder: Path) -> Result:
         load_json(folder / "config.json", {"kind": str, "config": dict, "identity": dict}),
         load_json(folder / "summary.json", NEEDED),
     )
+    if summary["status"] != "diverged" and not (folder / "final.pth").exists():
+        raise UserError(f"{folder} is damaged: it is finished, and final.pth is not there; train it again with --rerun")
     return Result(folder, settings, summary, read_metrics(folder))
 
 
@@ -160,10 +163,14 @@ def speedup_text(dense: Result, ticket: Result, gen_threshold: float) -> str:
 UNSTABLE = "unstable: over 5 % of the epochs after t_gen (or after the first crossing) lie below the threshold"
 
 
+def with_legend(text: str) -> str:
+    """A table, and what its marks mean where it has some."""
+    return text + (f"\n{UNSTABLE}" if "unstable" in text else "")
+
+
 def print_results(results: dict[str, Result], mem_threshold: float, gen_threshold: float) -> None:
     """``results_table``, and what its marks mean."""
-    text = results_table(results, mem_threshold, gen_threshold)
-    print(text + (f"\n{UNSTABLE}" if "unstable" in text else ""))
+    print(with_legend(results_table(results, mem_threshold, gen_threshold)))
 
 
 def columns_of(found: Generalization, threshold: float, prefix: str = "") -> dict:

@@ -127,6 +127,7 @@ def test_another_run_under_the_dense_runs_name_is_not_put_beside_the_ticket(pair
         ("metrics.csv", lambda path: path.write_text("".join(path.read_text().splitlines(True)[:-3])), "last row"),
         ("metrics.csv", lambda path: path.write_text("epoch\\n1\\n"), "damaged"),
         ("metrics.csv", lambda path: path.unlink(), "not there"),
+        ("final.pth", lambda path: path.unlink(), "final.pth is not there"),
     ],
 )  # fmt: skip
 def test_one_damaged_run_is_named_and_stops_no_other(pairs, name, damage, reason):
