@@ -6,7 +6,7 @@ PIP_FLAGS ?=
 # One thread for each of pytest's processes, where the environment does not say otherwise.
 PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -n auto
 
-.PHONY: run test numerics lint slurm clean
+.PHONY: run test numerics results lint slurm clean
 run: .venv/run.ok
 	.venv/bin/python main.py --dataset=modular_addition --pruning_rate=0.6 --seed=42
 
@@ -17,6 +17,10 @@ test: lint
 # With the kernels of a CPU that knows neither AVX2 nor AVX-512, as they round otherwise: what is equal must be so on every CPU.
 numerics: .venv/test.ok
 	ATEN_CPU_CAPABILITY=default $(PYTEST) -m numerics
+
+# The tables in README and RESULTS, from the CSVs below assets/results; the suite fails where they differ.
+results: .venv/run.ok
+	.venv/bin/python -m reporting.published
 
 lint: .venv/test.ok
 	.venv/bin/ruff check .
