@@ -100,7 +100,7 @@ def seeds() -> str:
 
 
 def tuned() -> str:
-    """Dense network and ticket over learning rate and weight decay; the ratio is of the medians, a bound where the first is censored."""
+    """Dense network and ticket over learning rate and weight decay; the ratio is of medians, a bound if the first is censored."""
     rows = []
     dense, ticket = both_tuned()
     for (lr, weight_decay), found in dense.items():
