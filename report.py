@@ -74,8 +74,7 @@ def body(argv: list[str] | None) -> None:
         raise UserError(
             f"below {flags.root} is no finished ticket of {asked} beside its dense run; python main.py makes one"
         )
-    codes = {pair[1].path: tuple(run.settings.get("code") for run in pair) for pair in pairs}
-    kept = same_code({pair[1].path: (standing_of(pair), codes[pair[1].path]) for pair in pairs})
+    kept = same_code({pair[1].path: standing_of(pair) for pair in pairs})
     pairs = [pair for pair in pairs if pair[1].path in kept]
     head = ["ticket", "seed"]
     for threshold in flags.gen_thresholds:

@@ -20,10 +20,10 @@ def has_mask(config: RunConfig) -> bool:
 
 def how_executed(population: bool, cuda: bool) -> dict:
     """What config.json says of how a run was trained: in a population or alone, where, and with which formulas it was measured."""
-    return {"population": population, "cuda": cuda, "measures": {name: _measure_hash(name) for name in MEASURES}}
+    return {"population": population, "cuda": cuda, "measures": {name: measure_hash(name) for name in MEASURES}}
 
 
-def _measure_hash(name: str) -> str:
+def measure_hash(name: str) -> str:
     return source_hash([("training.metrics", "MEASURES")], {}, [name])
 
 
@@ -55,6 +55,13 @@ def standing(settings: dict, config: RunConfig) -> str:
     return worst(states)
 
 
+def comparable(settings: dict, config: RunConfig) -> str:
+    """What runs have in common whose hashes must be equal if one code trained them: the hash that they would have now."""
+    executed = settings.get("executed")
+    executed = executed if isinstance(executed, dict) else {}
+    return code_of(config, {name: bool(executed.get(name)) for name in ("population", "cuda")})
+
+
 def worst(states: Iterable[str]) -> str:
     """Of several standings the one that counts for all together."""
     found = set(states)
@@ -65,9 +72,9 @@ def _state(stored: dict | None, executed: dict | None, config: RunConfig) -> str
     is_known = isinstance(stored, dict) and isinstance(executed, dict) and isinstance(executed.get("measures"), dict)
     if not is_known or not str(stored.get("code")).startswith(f"{SCHEME}:"):
         return "unknown"
-    measured = all(value == _measure_hash(name) for name, value in executed["measures"].items() if name in MEASURES)
-    how = {name: bool(executed.get(name)) for name in ("population", "cuda")}
-    return "current" if measured and stored["code"] == code_of(config, how) else "other"
+    measured = all(value == measure_hash(name) for name, value in executed["measures"].items() if name in MEASURES)
+    is_same = stored["code"] == comparable({"executed": executed}, config)
+    return "current" if measured and is_same else "other"
 
 
 def standing_counts(standings: Iterable[str]) -> str | None:
@@ -84,17 +91,21 @@ def standing_counts(standings: Iterable[str]) -> str | None:
     return f"of {counts.total():,} finished runs, trained were {', '.join(parts)}"
 
 
-def same_code(standings: dict[Path, tuple[str, object]]) -> list[Path]:
-    """The runs that may stand in one table: not those of other code; where there is nothing else, those of the code of most of them.
+def same_code(standings: dict[Path, tuple[str, object, object]]) -> list[Path]:
+    """The runs that may stand in one table: not those of other code, unless there is nothing else. Says what is left out.
 
-    ``standings``: ``{run: (standing, its code)}``. Says what is left out.
+    ``standings``: ``{run: (standing, what its code can be compared with, its code)}``. Of runs of several other codes those of the
+    code that trained most of them are kept, among those that can be compared: an MLP's and a Transformer's always differ.
     """
-    if said := standing_counts(state for state, _ in standings.values()):
+    if said := standing_counts(state for state, *_ in standings.values()):
         print(said)
-    kept = [path for path, (state, _) in standings.items() if state != "other"]
+    kept = [path for path, (state, *_) in standings.items() if state != "other"]
     if not kept:
-        (most, _), *_ = Counter(code for _, code in standings.values()).most_common(1)
-        kept = [path for path, (_, code) in standings.items() if code == most]
+        codes: dict[object, Counter] = {}
+        for _, group, code in standings.values():
+            codes.setdefault(group, Counter())[code] += 1
+        most = {group: counts.most_common(1)[0][0] for group, counts in codes.items()}
+        kept = [path for path, (_, group, code) in standings.items() if code == most[group]]
     if left_out := [path.name for path in standings if path not in kept]:
         print(f"left out, since other code trained them (--rerun trains again): {', '.join(left_out)}")
     return kept

@@ -7,7 +7,7 @@ from pathlib import Path
 from common.errors import UserError
 from configs.identity import completed, same_run
 from configs.load import config_from_json
-from experiments.code_state import standing, worst
+from experiments.code_state import comparable, standing, worst
 from experiments.folder import ASIDE
 from reporting.tables import Result, columns_of, median_and_range, median_text, provenance_of, read_result, speedup
 
@@ -135,12 +135,15 @@ def numbers_of(pair: Pair, thresholds: tuple[float, ...]) -> dict:
     return row
 
 
-def standing_of(pair: Pair) -> str:
-    """The worse of what the code of now is to a ticket and to its dense run."""
-    states = set()
+def standing_of(pair: Pair) -> tuple[str, object, object]:
+    """What ``same_code`` asks of a pair: the worse standing of the two, what their codes can be compared with, their codes."""
+    states, groups = [], []
     for run in pair:
         try:
-            states.add(standing(run.settings, config_from_json(run.settings, run.path / "config.json")))
+            config = config_from_json(run.settings, run.path / "config.json")
+            states.append(standing(run.settings, config))
+            groups.append(comparable(run.settings, config))
         except UserError:  # the config of another version
-            states.add("unknown")
-    return worst(states)
+            states.append("unknown")
+            groups.append("")
+    return worst(states), tuple(groups), tuple(run.settings.get("code") for run in pair)

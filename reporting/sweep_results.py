@@ -8,7 +8,7 @@ from pathlib import Path
 from common.errors import UserError
 from configs.base import RunConfig
 from configs.sweep import Sweep
-from experiments.code_state import same_code, standing
+from experiments.code_state import comparable, same_code, standing
 from experiments.jobs import dense_folder
 from figures.sweeps import plot_settings, plot_sweep
 from reporting.tables import (
@@ -112,7 +112,10 @@ def collect(sweep: Sweep, finished: list[tuple[RunConfig, Path]], output: Path) 
     results: dict[Path, tuple[RunConfig, Result]] = {}
     for config, path in finished:
         results.setdefault(path, (config, read_result(path)))
-    states = {path: (standing(r.settings, c), r.settings.get("code")) for path, (c, r) in results.items()}
+    states = {
+        path: (standing(r.settings, c), comparable(r.settings, c), r.settings.get("code"))
+        for path, (c, r) in results.items()
+    }
     kept = [results[path] for path in same_code(states)]
     rows = [row_of(sweep, config, result) for config, result in kept]
     fields = list(dict.fromkeys(name for row in rows for name in row))

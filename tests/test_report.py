@@ -209,6 +209,15 @@ def test_of_several_other_codes_one_is_shown(pairs):
     assert f"left out, since other code trained them (--rerun trains again): {folders()[1].name}" in told().out
 
 
+def test_kinds_of_runs_that_always_differ_are_shown_together_though_all_are_of_other_code(pairs):
+    """A pruner more is code more: the hashes of such tickets differ, whoever trained them."""
+    succeed("prune", "--seed=0", "--pruner=random")
+    for path in Path("runs").glob("*/config.json"):
+        code = f"{SCHEME}:{'random' if 'random' in str(path) else 'old'}"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"code": code}))
+    assert len(written()) == 5
+
+
 def test_pairs_of_other_code_are_counted_and_not_mixed_with_those_of_now(pairs):
     assert "code" not in told().out
     for seed, code in ((0, f"{SCHEME}:other"), (1, "0123456789abcdef" * 4)):

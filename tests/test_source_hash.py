@@ -10,7 +10,7 @@ import pytest
 from configs.base import MLPConfig, MnistConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig
 from experiments import source_hash, source_modules
-from experiments.code_state import _measure_hash, code_of, how_executed, standing
+from experiments.code_state import code_of, how_executed, measure_hash, standing
 
 REPOSITORY = Path(source_hash.__file__).parents[1]
 HOW = {"population": False, "cuda": False}
@@ -38,7 +38,7 @@ def hashes() -> dict[str, str]:
     source_hash._hash.cache_clear()
     source_modules.find_module.cache_clear()
     found = {name: code_of(config, how) for name, (config, how) in RUNS.items()}
-    return found | {name: _measure_hash(name) for name in MEASURES}
+    return found | {name: measure_hash(name) for name in MEASURES}
 
 
 @pytest.fixture(scope="module")
