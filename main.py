@@ -16,7 +16,7 @@ from typing import Literal
 from common.errors import run_script
 from configs.load import ScriptFlags, parse
 from experiments.checkpoints import list_checkpoints
-from experiments.jobs import dense_job, flags_of, move_aside
+from experiments.jobs import flags_of, job_of, module_of, move_aside
 from experiments.runner import run_job
 from prune import make_mask, retrain
 from reporting.tables import print_results, read_result
@@ -43,10 +43,10 @@ Next: watch the neurons
     python visualize.py --grok_weight_path {dense / "final.pth"} --weight_folder {dense} \\
         --ticket_folder {ticket} --output_folder {ticket / "visualize"}""")
     if config.use_mask:
-        described = f" --dense_run {dense}" if config.dense_run else flags_of(config, config.root)
+        described = f" --dense_run {dense}" if config.dense_run else flags_of(config.dense(), config.root)
         other = "generalization" if config.prune_at == "init" else "init"
         print(f"""or another mask
-    python main.py --config {config.module}{described} --prune_at={other} --pruning_rate={config.pruning_rate:g}""")
+    python main.py --config {module_of(config)}{described} --prune_at={other} --pruning_rate={config.pruning_rate:g}""")
 
 
 def body(argv: list[str] | None) -> None:
@@ -58,7 +58,7 @@ def body(argv: list[str] | None) -> None:
         default_config=lambda given: DATASETS.get(given["dataset"], DATASETS["modular_addition"]),
     )
     if flags.stage in ("all", "train_full"):
-        job = dense_job(config)
+        job = job_of(config.dense())
         if flags.rerun:
             move_aside(job)
         dense = run_job(job)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common.errors import UserError, run_script
 from configs.load import ScriptFlags, parse
-from experiments.jobs import Job, move_aside, require_dense, save_mask, ticket_job
+from experiments.jobs import Job, job_of, move_aside, require, save_mask
 from experiments.runner import run_job
 from figures.curves import plot_comparison
 from reporting.tables import matrices_table, print_results, read_result, speedup_text
@@ -21,7 +21,7 @@ from reporting.tables import matrices_table, print_results, read_result, speedup
 
 def make_mask(config, rerun: bool) -> Job:
     """Take a ticket's mask and save it; gives the retraining that is to be done."""
-    job = ticket_job(config)
+    job = job_of(config)
     if rerun:
         move_aside(job)
     if job.mask is not None:
@@ -31,7 +31,7 @@ def make_mask(config, rerun: bool) -> Job:
 
 def retrain(config, job: Job) -> tuple[Path, Path]:
     """Retrain a ticket unless that is done, compare it with its dense run; gives the folders of both."""
-    dense, ticket = read_result(require_dense(config).path), read_result(run_job(job).path)
+    dense, ticket = read_result(require(config.dense(), config).path), read_result(run_job(job).path)
     label = "ticket" if config.use_mask else "dense init, no mask"
     print()
     print_results({"dense": dense, label: ticket}, config.mem_threshold, config.gen_threshold)

@@ -21,7 +21,7 @@ from typing import Annotated
 from common.errors import UserError, run_script
 from common.ranges import Range, check_fields
 from configs.load import parse_flags
-from configs.ticket import TICKET
+from configs.paper import EXPERIMENTS
 from experiments.code_state import same_code
 from reporting.pairs import find_pairs, numbers_of, rows_of, standing_of
 from reporting.tables import (
@@ -50,8 +50,8 @@ class Flags:
 
     def __post_init__(self):
         check_fields(self)
-        if self.kind not in (None, *TICKET):
-            raise UserError(f"kind must be one of {', '.join(TICKET)}, not {self.kind!r}")
+        if self.kind not in (None, *EXPERIMENTS):
+            raise UserError(f"kind must be one of {', '.join(EXPERIMENTS)}, not {self.kind!r}")
         if self.seeds == () or not self.gen_thresholds:
             raise UserError(
                 f"--{'gen_thresholds' if self.seeds != () else 'seeds'} is empty; leave it out, or give at least one"

@@ -25,7 +25,7 @@ from experiments.build import choose_device
 from experiments.folder import locks_work
 from experiments.processes import ENDS_WITH_STDIN, end_with_stdin, run_workers, say_other_code
 from experiments.provenance import usable_cores
-from experiments.worker import plan, share, state_of, work
+from experiments.worker import plan, share, work
 from reporting.sweep_results import collect
 
 
@@ -57,22 +57,22 @@ class Flags:
 
 def body(argv: list[str] | None) -> int:
     flags, sweep = parse_sweep(Flags, argv, prog="sweep.py", description=__doc__)
-    units, root = plan(sweep, flags.rerun), Path(sweep.base.root)
+    runs, root = plan(sweep, flags.rerun), Path(sweep.base.root)
     if flags.list:
-        for unit in units:
-            print(state_of(unit), unit)
-        print(f"{sum(unit.is_done for unit in units)} of {len(units)} runs are done")
-        say_other_code(units)
+        for run in runs:
+            print(run.state, run)
+        print(f"{sum(run.is_done for run in runs)} of {len(runs)} runs are done")
+        say_other_code(runs)
         return 0
     if flags.collect:
-        wanted = [unit for unit in units if unit.is_dense != sweep.has_tickets]
-        finished = [unit for unit in wanted if unit.is_done]
-        for unit in wanted:
-            state = state_of(unit)
+        wanted = runs[-len(sweep.configs()) :]
+        finished = [run for run in wanted if run.is_done]
+        for run in wanted:
+            state = run.state
             if state.startswith("cannot"):
-                print(f"left out: {unit}: {state}")
+                print(f"left out: {run}: {state}")
         output = Path(flags.output or root) / Path(flags.config).stem
-        collect(sweep, [(unit.config, unit.find().path) for unit in finished], output)
+        collect(sweep, [(run.config, run.find().path) for run in finished], output)
         return 0
     if flags.workers < 0:
         raise UserError(f"--workers must be 0 or more, not {flags.workers}")
@@ -85,17 +85,17 @@ def body(argv: list[str] | None) -> int:
         if workers > usable_cores():
             workers = usable_cores()
             print(f"--workers {flags.workers} is more than the cores that this process may use: {workers} it is")
-        return 1 if run_workers(__file__, sys.argv[1:] if argv is None else argv, units, root, workers) else 0
-    mine = units
+        return 1 if run_workers(__file__, sys.argv[1:] if argv is None else argv, runs, root, workers) else 0
+    mine = runs
     if not locks_work(root):
         print(
             f"{root} lies on a file system without locks between machines: task {flags.index} keeps to its share of the runs"
         )
-        mine = share(units, flags.index, flags.num_tasks)
+        mine = share(runs, flags.index, flags.num_tasks)
     failed = work(mine, flags.index, population, flags.num_tasks)
     for message in failed:
         print(f"failed: {message}")
-    print(f"{sum(unit.is_done for unit in mine)} of {len(mine)} runs are done, {len(failed)} failed")
+    print(f"{sum(run.is_done for run in mine)} of {len(mine)} runs are done, {len(failed)} failed")
     say_other_code(mine)
     return 1 if failed else 0
 

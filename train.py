@@ -9,7 +9,7 @@ import sys
 
 from common.errors import run_script
 from configs.load import ScriptFlags, parse
-from experiments.jobs import dense_job, move_aside
+from experiments.jobs import job_of, move_aside
 from experiments.runner import run_job
 from reporting.tables import print_results, read_result
 
@@ -20,7 +20,7 @@ def body(argv: list[str] | None, prog: str, description: str, default_config: st
     flags, config = parse(
         ScriptFlags, argv, prog=prog, description=description, default_config=lambda given: default_config
     )
-    job = dense_job(config)
+    job = job_of(config.dense())
     if flags.rerun:
         move_aside(job)
     folder = run_job(job)

@@ -5,11 +5,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 
-from experiments.jobs import dense_job
+from experiments.jobs import job_of
 from experiments.runner import run_job
 from reporting.tables import table
 
@@ -54,7 +53,7 @@ def whole_run(config, epochs: int) -> Callable[[], int]:
 
     def run() -> int:
         with tempfile.TemporaryDirectory() as root:
-            run_job(dense_job(replace(config, num_epochs=epochs, root=root)))
+            run_job(job_of(config.but(num_epochs=epochs, root=root)))
         return epochs
 
     return run

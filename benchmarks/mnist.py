@@ -28,13 +28,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.common import alternate, fused_pass, print_times, repeat, whole_run
 from common.errors import run_script
-from configs.base import MnistConfig
+from configs.base import Dense, MnistConfig
 from experiments import members
-from experiments.build import build_model, build_split, use_cpu
+from experiments.build import build_model, build_schedule, build_split, use_cpu
 from experiments.recording import Recorder
 from reporting.tables import table
 from training import loop
-from training.metrics import is_checkpoint, is_due
 
 UPDATES_BETWEEN_TESTS = 100  # of the textbook loop
 PARTS = ("steps", "evaluation", "recording", "checkpoints", "start and end")
@@ -53,7 +52,7 @@ class Images(Dataset):
         return self.images[i].float() / 255, self.labels[i]
 
 
-def textbook_step(config: MnistConfig) -> Callable[[], None]:
+def textbook_step(config: Dense) -> Callable[[], None]:
     """One epoch of the textbook loop."""
     split = build_split(config)
     widths = [split.train_x.shape[1], *[config.d_model] * (config.num_layers + 1)]
@@ -94,7 +93,7 @@ def textbook_step(config: MnistConfig) -> Callable[[], None]:
     return step
 
 
-def floor_step(config: MnistConfig) -> Callable[[], None]:
+def floor_step(config: Dense) -> Callable[[], None]:
     """One epoch of the bare arithmetic: the model's own products, the loss and one fused AdamW pass, each in its least form."""
     split = build_split(config)
     model = build_model(config, split)
@@ -128,13 +127,13 @@ def stopwatch(owner, name: str, note: Callable[[float, tuple], None]) -> Iterato
         setattr(owner, name, original)
 
 
-def timed_run(config: MnistConfig, epochs: int, seconds: dict[str, list[float]]) -> Callable[[], int]:
+def timed_run(config: Dense, epochs: int, seconds: dict[str, list[float]]) -> Callable[[], int]:
     """A candidate that makes a whole run and adds what each of PARTS took to ``seconds``, one number a call of it."""
     run, training = whole_run(config, epochs), []
 
     def note_record(taken: float, args: tuple) -> None:
         _, epoch, *_, schedule = args
-        is_saved = is_checkpoint(epoch, schedule.save_every) or epoch == epochs
+        is_saved = schedule.saves(epoch) or epoch == epochs
         seconds["checkpoints" if is_saved else "recording"].append(taken)
 
     def candidate() -> int:
@@ -152,14 +151,15 @@ def timed_run(config: MnistConfig, epochs: int, seconds: dict[str, list[float]])
     return candidate
 
 
-def counts_of(config: MnistConfig, epochs: int) -> dict[str, int]:
+def counts_of(config: Dense, epochs: int) -> dict[str, int]:
     """How often each of PARTS comes in a run of ``epochs``."""
-    saved = {epoch for epoch in range(epochs + 1) if is_checkpoint(epoch, config.save_every)} | {epochs}
-    recorded = saved | {epoch for epoch in range(epochs) if is_due(epoch)}
+    schedule = build_schedule(config)
+    saved = {epoch for epoch in range(epochs + 1) if schedule.saves(epoch)} | {epochs}
+    recorded = saved | {epoch for epoch in range(epochs) if schedule.records(epoch)}
     return dict(zip(PARTS, (epochs, len(recorded), len(recorded - saved), len(saved), 1), strict=True))
 
 
-def print_shares(config: MnistConfig, epochs: int, rounds: int, floor: float, seconds: dict[str, list[float]]) -> None:
+def print_shares(config: Dense, epochs: int, rounds: int, floor: float, seconds: dict[str, list[float]]) -> None:
     """What each part of a run takes: as measured, and for the epochs of ``config`` from how often it comes there.
 
     ``floor``: its seconds for an epoch.

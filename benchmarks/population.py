@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.modular import textbook_step
 from configs.base import MLPConfig, TransformerConfig
-from experiments.build import LOSSES, build_model, build_split, choose_device, use_cpu
+from experiments.build import build_loss, build_model, build_split, choose_device, use_cpu
 from reporting.tables import table
 from training.loop import capture
 from training.optimizer import AdamW
@@ -58,7 +58,7 @@ def population_step(config, size: int, device: torch.device):
     )
     optimizer = AdamW(model, lr, weight_decay, config.betas, None)
     split = stack_splits(splits).to(device)
-    x, loss = model.encode(split.train_x), LOSSES[config.kind]
+    x, loss = model.encode(split.train_x), build_loss(config)
 
     def step():
         loss(model(x), split.train_y).sum().backward()
@@ -90,7 +90,7 @@ def floor_seconds(config, bandwidth: float, rate: float) -> float:
 
     counter = FlopCounterMode(display=False)
     with counter, torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        LOSSES[config.kind](model(model.encode(split.train_x)), split.train_y).backward()
+        build_loss(config)(model(model.encode(split.train_x)), split.train_y).backward()
     weights = sum(weight.nbytes for weight in model.parameters())
     # Weights and both moments are read and written, the gradient is read; what backward needs is written and read.
     moved = 7 * weights + 2 * sum(saved.values())

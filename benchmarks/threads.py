@@ -15,7 +15,7 @@ import time
 import torch
 
 from configs.base import MLPConfig, TransformerConfig
-from experiments.build import LOSSES, build_model, build_split, load_weights
+from experiments.build import build_loss, build_model, build_split, load_weights
 from reporting.tables import table
 from training.optimizer import AdamW
 
@@ -35,7 +35,7 @@ def milliseconds(args: argparse.Namespace) -> float:
     while time.perf_counter() < end:
         start = time.perf_counter()
         for _ in range(10):
-            LOSSES[config.kind](model(x), split.train_y).backward()
+            build_loss(config)(model(x), split.train_y).backward()
             optimizer.step()
         times.append((time.perf_counter() - start) * 100)
     return statistics.median(times)

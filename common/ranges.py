@@ -2,6 +2,7 @@
 
 import math
 import types
+from collections.abc import Container
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -94,13 +95,13 @@ def _as_float(value: Any, hint: Any) -> Any:
     return float(value) if hint is float else value
 
 
-def check_fields(config: Any) -> None:
-    """Raise UserError for the first field of a config whose value is not what its annotation asks for.
+def check_fields(config: Any, without: Container[str] = ()) -> None:
+    """Raise UserError for the first field of a config, but those of ``without``, whose value is not what its annotation asks for.
 
     A float field that was given as 3 becomes 3.0, so that a run has one name however its config spells it.
     """
     hints = get_type_hints(type(config), include_extras=True)
-    for field in fields(config):
+    for field in (field for field in fields(config) if field.name not in without):
         value = getattr(config, field.name)
         if not _fits(value, hints[field.name]):
             raise UserError(f"{field.name} must be {_describe(hints[field.name])}, not {value!r}")

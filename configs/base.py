@@ -1,18 +1,27 @@
-"""What a dense run is: one frozen dataclass for each kind of model. Every field is a flag, and the text below it its ``--help``."""
+"""What a dense run is: a task, a model and how it is trained. Every field is a flag, and the text below it its ``--help``."""
 
 import hashlib
-from dataclasses import asdict, dataclass, fields
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, Literal
+
+from tyro.conf import Suppress
 
 from common.errors import UserError
-from common.ranges import Count, Fraction, NonNegative, Positive, Range, Rate, Whole, check_fields
-from data.modular import check_task
+from common.ranges import Count, NonNegative, Positive, Range, Rate, Whole, check_fields
+from configs.paper import EXPERIMENTS, kind_of
+from data import TASKS
+from data.task import Task
+from models import MODELS
+from models.model import Model
+from training.losses import LOSSES
+from training.optimizer import OPTIMIZERS
 
 # These decide where and how a run is computed, shown and read, not what is learned: no part of a run's identity.
 NOT_IDENTITY = (
     *("root", "device", "threads", "wandb_project", "mem_threshold", "gen_threshold", "data_root"),
     *("allow_other_code", "global_pruning"),
 )
+PARTS = ("task", "model")
 
 
 def spell(settings: dict[str, Any]) -> str:
@@ -26,34 +35,40 @@ def short(name: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """What every kind of experiment has."""
+class Dense:
+    """A dense run. The fields of its task and of its model can be read, and changed by ``but``, as if they were its own."""
 
-    kind: ClassVar[str]
-    module: ClassVar[str]  # the config module whose `config` is this class's default
+    task: Suppress[Task]
+    model: Suppress[Model]
 
     seed: Whole = 42
     """Gives the split, the init, random masks and random labels, each its own generator."""
     num_epochs: Count = 30_000
-    """Number of updates (full batch)."""
+    """Number of passes over the training set, each one update unless batch_size makes them several."""
     save_every: Count = 2_000
     """Epochs between checkpoints, besides 0, 100, 200, 500, 1000 and the last."""
+    save_at: tuple[Whole, ...] = ()
+    """More epochs to save."""
+    optimizer: Literal[tuple(OPTIMIZERS)] = "adamw"
+    """Optimizer."""
     lr: NonNegative = 1e-3
-    """Learning rate of AdamW."""
+    """Learning rate."""
     weight_decay: NonNegative = 1.0
-    """Weight decay of AdamW."""
+    """Weight decay, times the learning rate a step."""
     betas: tuple[Annotated[float, Range(least=0, below=1)], Annotated[float, Range(least=0, below=1)]] = (0.9, 0.98)
     """Decay rates of AdamW's moments."""
-    weight_scale: Positive = 1.0
-    """Factor on the standard deviation of every initial weight."""
-    act_type: Literal["relu", "gelu"] = "relu"
-    """Activation."""
+    batch_size: Count | None = None
+    """Examples in a batch; None: all at once. The order of the batches comes from the seed."""
+    loss: Literal[tuple(LOSSES)] | None = None
+    """Loss; None: the task's own, cross_entropy for modular arithmetic and squared_error for MNIST."""
     lp: Annotated[float, Range(least=1)] = 2.0
     """Order p of the Lp penalty."""
     lp_alpha: NonNegative = 0.0
     """Weight of the Lp penalty, the mean over matrices of ||W||_p; 0 is off."""
     stopping_thresh: Positive | None = None
     """Stop at the first recorded epoch with test loss below this; None trains to the end."""
+    stop_after_gen: bool = False
+    """Stop once t_gen is certain: its whole window has been seen. For sweeps that are about t_gen alone."""
     mem_threshold: Rate = 0.99
     """t_mem is the first recorded epoch with at least this train accuracy."""
     gen_threshold: Rate = 0.95
@@ -68,138 +83,101 @@ class RunConfig:
     """Project in wandb."""
 
     def __post_init__(self):
-        check_fields(self)
+        for name, base in zip(PARTS, (Task, Model), strict=True):
+            if not isinstance(getattr(self, name), base):
+                raise UserError(f"{name} must be a {base.__name__} of {name}s, not {getattr(self, name)!r}")
+        check_fields(self, without=PARTS)
+        if self.task.inputs != self.model.inputs:
+            raise UserError(
+                f"the model {self.model.name} takes {self.model.inputs}, and the task {self.task.name} gives "
+                f"{self.task.inputs}; choose another --model or --task"
+            )
+
+    def __getattr__(self, name: str) -> Any:
+        for part in PARTS if not name.startswith("_") else ():
+            if part in self.__dict__ and name in (field.name for field in fields(self.__dict__[part])):
+                return getattr(self.__dict__[part], name)
+        raise AttributeError(f"a config has no field {name}")
+
+    @property
+    def kind(self) -> str:
+        """The first word of a run's name: the paper's experiment, else model and task."""
+        return kind_of(self.task.name, self.model.name)
+
+    def init_run(self) -> "Dense | None":
+        """The run at whose epoch 0 this one starts; None: at an init drawn from its own seed."""
+        return None
+
+    def mask_run(self) -> "Dense | None":
+        """The run from which the mask is taken; None without a mask."""
+        return None
+
+    def parents(self) -> tuple["Dense", ...]:
+        """The runs that must be finished before this one can be trained."""
+        return tuple(dict.fromkeys(run for run in (self.init_run(), self.mask_run()) if run is not None))
+
+    def dense(self) -> "Dense":
+        """The dense run that this is, or begins from."""
+        return self
+
+    def trained(self) -> "Dense":
+        """What is trained, with the settings of its training."""
+        return self
 
     def as_dict(self) -> dict[str, Any]:
-        """All fields, as JSON can hold them."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        """All fields in one flat dictionary, as JSON can hold them; of task and model the names as well."""
+        values = {"task": self.task.name, "model": self.model.name}
+        for part in (self, self.task, self.model):
+            own = [field.name for field in fields(part) if field.name not in PARTS]
+            values |= {name: getattr(part, name) for name in own}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
-    def identity(self) -> dict[str, Any]:
-        """The kind and the fields that decide what a dense run's folder holds."""
-        names = [field.name for field in fields(DENSE[self.kind]) if field.name not in NOT_IDENTITY]
-        values = self.as_dict()
-        return {"kind": self.kind} | {name: values[name] for name in names}
+    def but(self, **given: Any) -> "Dense":
+        """The same config with other values of some fields, whether they are its own, its task's or its model's."""
+        parts = {}
+        for name in PARTS:
+            part = given.pop(name, getattr(self, name))
+            own = [field.name for field in fields(part) if field.name in given]
+            parts[name] = replace(part, **{field: given.pop(field) for field in own})
+        return replace(self, **parts, **given)
 
-    def dense(self) -> "RunConfig":
-        """The dense run's config: this one without a ticket's fields."""
-        cls = DENSE[self.kind]
-        return cls(**{field.name: getattr(self, field.name) for field in fields(cls)})
+    def identity(self, mask_epoch: int | None = None) -> dict[str, Any]:
+        """Task, model and the fields that decide what the run's folder holds. ``mask_epoch``: of a ticket, where its mask is taken."""
+        values = {name: value for name, value in self.as_dict().items() if name not in NOT_IDENTITY}
+        return values | {
+            "loss": self.loss or self.task.loss,
+            "stop_after_gen": self.stop_after_gen and self.gen_threshold,
+        }
 
     def differences(self) -> dict[str, Any]:
-        """The dense run's identity where it is not the class's default."""
-        dense = self.dense()
-        defaults = {field.name: field.default for field in fields(dense)}
-        values = {name: getattr(dense, name) for name in self.identity() if name != "kind"}
-        return {name: value for name, value in values.items() if value != defaults[name]}
+        """The dense run's identity where it is not as usual for such a task and model."""
+        usual = paper(self.task.name, self.model.name).identity()
+        return {name: value for name, value in self.dense().identity().items() if value != usual[name]}
 
-    def run_name(self) -> str:
-        """The dense run's name: kind, subject and seed, then every other setting that is not the default."""
+    def run_name(self, mask_epoch: int | None = None) -> str:
+        """The run's name: kind, subject and seed, then every other setting that is not as usual."""
         rest = {
             name: value for name, value in self.differences().items() if name not in ("seed", "fn_name", "train_size")
         }
-        return short(f"{self.kind}_{self.subject}_seed{self.seed}" + spell(rest))
+        return short(f"{self.kind}_{self.task.subject}_seed{self.seed}" + spell(rest))
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModularConfig(RunConfig):
-    """Modular arithmetic, whatever the model."""
-
-    p: Annotated[int, Range(least=2)] = 67
-    """The modulus; inputs are 0 ... p-1."""
-    fn_name: str = "add"
-    """Operation: add, subtract, multiply, divide, x2y2, x2xyy2, x2xyy2x, x3xy, x3xy2y, only_add, rand."""
-    frac_train: Fraction = 0.4
-    """Fraction of the pairs that trains."""
-    is_symmetric_input: bool = True
-    """Only the pairs with a <= b."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        check_task(self.p, self.fn_name, self.frac_train, self.is_symmetric_input)
-
-    @property
-    def subject(self) -> str:
-        """What is learned, the second word of a run's name."""
-        return self.fn_name
+def paper(task: str, model: str, **given: Any) -> Dense:
+    """The dense run of a task and a model, by their names, at the settings of the paper where it has such a pair."""
+    settings = EXPERIMENTS[kind_of(task, model)].settings if kind_of(task, model) in EXPERIMENTS else {}
+    return Dense(task=TASKS[task](), model=MODELS[model]()).but(**settings | given)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MLPConfig(ModularConfig):
+def MLPConfig(**given: Any) -> Dense:  # a class once
     """Modular arithmetic with the MLP."""
-
-    kind: ClassVar[str] = "mlp"
-    module: ClassVar[str] = "configs/config.py"
-
-    d_emb: Count = 500
-    """Width of the embedding."""
-    d_model: Count = 48
-    """Number of neurons."""
-    num_layers: Whole = 0
-    """Extra hidden layers, d_model x d_model."""
+    return paper("modular", "mlp", **given)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TransformerConfig(ModularConfig):
+def TransformerConfig(**given: Any) -> Dense:
     """Modular arithmetic with the Transformer."""
-
-    kind: ClassVar[str] = "transformer"
-    module: ClassVar[str] = "configs/config_transformer.py"
-
-    d_model: Count = 128
-    """Width of the residual stream."""
-    d_mlp: Count = 128
-    """Width of the MLP."""
-    num_heads: Count = 1
-    """Attention heads; divides d_model."""
-    num_layers: Count = 1
-    """Blocks."""
-    # Not 0.95: of five seeds the dense networks end at 0.88 to 1.00 and hover there, the tickets at 0.89 to 1.00. All ten get to
-    # 0.80 and stay, so that this tells when a network generalizes, and not at which level it settles.
-    gen_threshold: Rate = 0.80
-    """t_gen is the first recorded epoch with at least this test accuracy that holds (README)."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.d_model % self.num_heads:
-            raise UserError(f"d_model {self.d_model} is not divisible by num_heads {self.num_heads}")
+    return paper("modular", "transformer", **given)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MnistConfig(RunConfig):
+def MnistConfig(**given: Any) -> Dense:
     """MNIST with a 784-200-200-10 MLP."""
-
-    kind: ClassVar[str] = "mnist"
-    module: ClassVar[str] = "configs/config_mnist.py"
-
-    num_epochs: Count = 100_000
-    """Number of passes over the training set, each one update unless batch_size makes them several."""
-    save_every: Count = 1_000
-    """Epochs between checkpoints, besides 0, 100, 200, 500, 1000 and the last."""
-    weight_decay: NonNegative = 0.1
-    """Weight decay of AdamW."""
-    weight_scale: Positive = 8.0
-    """Factor on the standard deviation of every initial weight."""
-    gen_threshold: Rate = 0.80
-    """t_gen is the first recorded epoch with at least this test accuracy that holds (README)."""
-    train_size: Count = 1_000
-    """Training images, drawn with the seed from the training file."""
-    balanced: bool = False
-    """As many training images of each class."""
-    original_split: bool = False
-    """The published code's split: the first train_size images of the test file train, the training file tests."""
-    batch_size: Count | None = None
-    """Images in a batch; None: all at once. The order of the batches comes from the seed."""
-    d_model: Count = 200
-    """Width of the hidden layers."""
-    num_layers: Whole = 1
-    """Extra hidden layers, d_model x d_model."""
-    data_root: str | None = None
-    """Folder with the MNIST files; None: the environment variable MNIST_ROOT, else data/raw, downloaded where missing."""
-
-    @property
-    def subject(self) -> str:
-        """What is learned, the second word of a run's name."""
-        return f"{self.train_size}images"
-
-
-DENSE = {cls.kind: cls for cls in (MLPConfig, TransformerConfig, MnistConfig)}
+    return paper("mnist", "image_mlp", **given)

@@ -5,17 +5,21 @@ import importlib.util
 import sys
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from common.errors import UserError
 from common.files import load_json
-from configs.base import DENSE, NOT_IDENTITY, RunConfig
-from configs.identity import BEFORE
+from configs.base import NOT_IDENTITY, PARTS, Dense
+from configs.identity import before, with_names
 from configs.sweep import Sweep
-from configs.ticket import TICKET, TicketFields
+from configs.ticket import RETRAINED, Ticket, ticket_of
+from data import TASKS
+from models import MODELS
 
+CHOICES = dict(zip(PARTS, (TASKS, MODELS), strict=True))
+DENSE_FIELDS = {entry.name for entry in fields(Dense)}
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -52,22 +56,30 @@ def load_module(path: str, attribute: str = "config") -> Any:
     return getattr(module, attribute)
 
 
-def load_config(path: str) -> RunConfig:
-    """The RunConfig that the module at ``path`` defines as ``config``."""
+def load_config(path: str) -> Dense:
+    """The Dense that the module at ``path`` defines as ``config``."""
     config = load_module(path)
-    if not isinstance(config, RunConfig):
+    if not isinstance(config, Dense):
         raise UserError(
             f"`config` in {path} is a {type(config).__name__}, not one of the classes of configs/base.py and ticket.py"
         )
     return config
 
 
-def config_from_json(stored: dict, path: Path) -> RunConfig:
+def config_from_json(stored: dict, path: Path) -> Dense:
     """The config in a run's config.json, a dense run's or a ticket's. Raises UserError where it does not fit."""
     try:
-        cls = (TICKET if "dense_run" in stored else DENSE)[stored["kind"]]
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored["config"].items()}
-        return cls(**{field.name: BEFORE[field.name] for field in fields(cls) if field.name in BEFORE} | values)
+        cls = Ticket if "dense_run" in stored else Dense
+        named = with_names({"kind": stored.get("kind")} | stored["config"])
+        task, model = TASKS[named["task"]], MODELS[named["model"]]
+        values = before(cls, task, model) | named
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        parts = {}
+        for name, part in zip(PARTS, (task, model), strict=True):
+            own = [entry.name for entry in fields(part) if entry.name in values]
+            parts[name] = part(**{entry: values.pop(entry) for entry in own})
+        values.pop("kind", None)
+        return cls(**values | parts)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not the config of a run of this version ({error!r})") from None
 
@@ -80,15 +92,16 @@ def parse(script: type, argv: list[str] | None, *, prog: str, description: str, 
     Raises UserError, or SystemExit with status 2 and a message for what the flags themselves get wrong.
     """
     argv = sys.argv[1:] if argv is None else argv
-    given = _peek(argv, ("config", "dataset", "dense_run"))
+    given = _peek(argv, ("config", "dataset", "dense_run", *PARTS))
     path = given["config"] or (default_config(given) if default_config else None)
     if path is None:
         path = next(field.default for field in fields(script) if field.name == "config")
     config = load_config(path)
     usual = default_config(given) if default_config else path
-    if isinstance(load_config(usual), TicketFields) and not isinstance(config, TicketFields):
+    if isinstance(load_config(usual), Ticket) and not isinstance(config, Ticket):
         raise UserError(f"config {path} describes a dense run, and {prog} needs a ticket's, such as {usual}")
-    dense_run = isinstance(config, TicketFields) and (given["dense_run"] or config.dense_run)
+    config = _with_parts(config, given)
+    dense_run = isinstance(config, Ticket) and (given["dense_run"] or config.dense_run)
     if dense_run:
         config = _with_dense_run(config, dense_run)
     flags, parsed = override(script, config, argv, prog, description)
@@ -105,13 +118,13 @@ def parse_sweep(script: type, argv: list[str] | None, *, prog: str, description:
     sweep = load_module(path, "sweep")
     if not isinstance(sweep, Sweep):
         raise UserError(f"`sweep` in {path} is a {type(sweep).__name__}, not a Sweep of configs/sweep.py")
-    given = _peek(argv, ("seed", "checkpoint", *sweep.varying))
+    given = _peek(argv, ("seed", "checkpoint", *PARTS, *sweep.varying))
     if given["seed"] is not None:
         raise UserError("a sweep has several seeds: use --seeds instead of --seed")
     for name in sweep.varying:
         if given[name] is not None or (name == "prune_at" and given["checkpoint"] is not None):
             raise UserError(f"--{name} is an axis of this sweep; change it in the sweep's config")
-    flags, base = override(script, sweep.base, argv, prog, description)
+    flags, base = override(script, _with_parts(sweep.base, given), argv, prog, description)
     return flags, sweep.with_base(base, flags.seeds)
 
 
@@ -121,18 +134,31 @@ def parse_flags(script: type, argv: list[str] | None, *, prog: str, description:
     return tyro.cli(script, args=argv, prog=prog, description=description, use_underscores=True, config=config)
 
 
-def override(script: type, config: RunConfig, argv: list[str], prog: str, description: str) -> tuple[Any, Any]:
-    """``(script flags, config)`` after the flags in ``argv``; every field of ``config`` is one."""
+def override(script: type, config: Dense, argv: list[str], prog: str, description: str) -> tuple[Any, Any]:
+    """``(script flags, config)`` after the flags in ``argv``; every field of ``config``, of its task and of its model is one."""
     _check_names(argv)
-    args = make_dataclass(
-        "Args",
-        [
-            ("script", script, field(default_factory=script)),
-            ("config", tyro.conf.FlagConversionOff[type(config)], field(default=config)),
-        ],
-    )
+    parts = {name: getattr(config, name) for name in PARTS}
+    choices = [
+        (
+            name,
+            Annotated[Literal[tuple(CHOICES[name])], tyro.conf.arg(help=f"Another {name}, at its defaults.")],
+            part.name,
+        )
+        for name, part in parts.items()
+    ]
+    groups = {"choices": make_dataclass("Choices", choices, frozen=True)(), "config": config} | parts
+    flags = [(name, tyro.conf.FlagConversionOff[type(group)], field(default=group)) for name, group in groups.items()]
+    args = make_dataclass("Args", [("script", script, field(default_factory=script)), *flags])
     parsed = parse_flags(args, argv, prog=prog, description=description)
-    return parsed.script, parsed.config
+    for name, part in parts.items():
+        if getattr(parsed.choices, name) != part.name:
+            raise UserError(f"--{name} {getattr(parsed.choices, name)} describes another dense run; leave the flag out")
+    return parsed.script, replace(parsed.config, task=parsed.task, model=parsed.model)
+
+
+def _with_parts(config: Dense, given: dict[str, str | None]) -> Dense:
+    """A config with another task or model, where ``given`` names one."""
+    return config.but(**{name: CHOICES[name][given[name]]() for name in PARTS if given[name] in CHOICES[name]})
 
 
 def _peek(argv: list[str], names: tuple[str, ...]) -> dict[str, str | None]:
@@ -158,30 +184,25 @@ def _check_names(argv: list[str]) -> None:
             )
 
 
-def _with_dense_run(config, folder: str):
-    stored = load_json(Path(folder) / "config.json")
-    dense = config_from_json(stored, Path(folder) / "config.json")
-    if isinstance(dense, TicketFields):
+def _with_dense_run(config: Ticket, folder: str) -> Ticket:
+    """A ticket's config with the dense run in ``folder`` in place of its own."""
+    dense = config_from_json(load_json(Path(folder) / "config.json"), Path(folder) / "config.json")
+    if isinstance(dense, Ticket):
         raise UserError(f"--dense_run {folder} holds another run, a ticket; give the folder of a dense run")
-    cls = type(config) if config.kind == dense.kind else TICKET[dense.kind]
-    usual = {field.name: field.default for field in fields(config)}
-    chosen = {field.name: getattr(config, field.name) for field in fields(TicketFields)}
-    if cls is not type(config):  # another kind has stages of its own: take over only what was chosen
-        chosen = {name: value for name, value in chosen.items() if value != usual[name]}
-    kept = {name: getattr(config, name) for name in NOT_IDENTITY if name in usual and name not in chosen}
-    identity = {field.name: getattr(dense, field.name) for field in fields(dense) if field.name not in NOT_IDENTITY}
-    return (
-        cls(**identity, **kept, **chosen)
-        if cls is type(config)
-        else replace(cls(**identity, **chosen), root=config.root)
-    )
+    usual = ticket_of(config.dense())
+    own = {entry.name: getattr(config, entry.name) for entry in fields(Ticket) if entry.name not in DENSE_FIELDS}
+    if config.kind != dense.kind:  # has stages of its own: take over only what was chosen
+        own = {name: value for name, value in own.items() if value != getattr(usual, name)}
+        return ticket_of(dense, **own, root=config.root)
+    places = {name: getattr(config, name) for name in NOT_IDENTITY if name in config.as_dict()}
+    return ticket_of(dense, **places | own)
 
 
-def _check_dense_run(found: RunConfig, asked: RunConfig) -> None:
-    for name, value in found.identity().items():
-        if asked.identity()[name] != value:
-            own = f", or use --retrain_{name} if it is about retraining" if hasattr(asked, f"retrain_{name}") else ""
+def _check_dense_run(found: Ticket, asked: Ticket) -> None:
+    stored, wanted = found.dense().identity(), asked.dense().identity()
+    for name, value in stored.items():
+        if wanted[name] != value:
+            own = f", or use --retrain_{name} if it is about retraining" if name in RETRAINED else ""
             raise UserError(
-                f"--{name} {asked.identity()[name]} describes another dense run: {name} is {value} in "
-                f"{asked.dense_run}; leave the flag out{own}"
+                f"--{name} {wanted[name]} describes another dense run: {name} is {value} in {asked.dense_run}; leave the flag out{own}"
             )

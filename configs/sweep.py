@@ -1,12 +1,12 @@
 """A sweep: one base config, the axes along which it varies, and the seeds."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
 from common.errors import UserError
-from configs.base import NOT_IDENTITY, RunConfig
-from configs.ticket import TicketFields
+from configs.base import NOT_IDENTITY, PARTS, Dense
+from configs.ticket import Ticket
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,13 @@ class Sweep:
     twice is one run. Raises UserError where these are not what they should be.
     """
 
-    base: RunConfig
+    base: Dense
     axes: dict[str, list] = field(default_factory=dict)
     settings: list[dict[str, Any]] = field(default_factory=list)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
 
     def __post_init__(self):
-        if not isinstance(self.base, RunConfig):
+        if not isinstance(self.base, Dense):
             raise UserError(f"a sweep's base is a config, such as MLPTicketConfig(), not {self.base!r}")
         if not isinstance(self.axes, dict) or not all(
             isinstance(values, list | tuple) for values in self.axes.values()
@@ -35,7 +35,7 @@ class Sweep:
             raise UserError("a sweep has axes or settings, not both")
         if not isinstance(self.seeds, list | tuple):
             raise UserError(f"a sweep's seeds are (0, 1, 2), not {self.seeds!r}")
-        known = {entry.name for entry in fields(self.base)} - {"seed", "dense_run", *NOT_IDENTITY}
+        known = set(self.base.as_dict()) - {"seed", "dense_run", *PARTS, *NOT_IDENTITY}
         for name in self.varying:
             if name not in known:
                 raise UserError(
@@ -55,22 +55,22 @@ class Sweep:
         """The names of what varies, besides the seed."""
         return list(dict.fromkeys([*self.axes, *(name for setting in self.settings for name in setting)]))
 
-    def with_base(self, base: RunConfig, seeds: tuple[int, ...] | None) -> "Sweep":
+    def with_base(self, base: Dense, seeds: tuple[int, ...] | None) -> "Sweep":
         """The same sweep over another base."""
         return replace(self, base=base, seeds=self.seeds if seeds is None else seeds)
 
-    def configs(self) -> list[RunConfig]:
+    def configs(self) -> list[Dense]:
         """The configs in order: seed by seed, so that a sweep that is cut short has whole seeds."""
         grid = [dict(zip(self.axes, values, strict=True)) for values in product(*self.axes.values())]
         settings = self.settings or grid
-        return list(dict.fromkeys(replace(self.base, seed=seed, **one) for seed in self.seeds for one in settings))
+        return list(dict.fromkeys(self.base.but(seed=seed, **one) for seed in self.seeds for one in settings))
 
     @property
     def heading(self) -> str:
         """What ``label`` says, as the head of a column."""
         return ", ".join(self.varying) if self.axes else "differs from the base"
 
-    def label(self, config: RunConfig, names: bool = False) -> str:
+    def label(self, config: Dense, names: bool = False) -> str:
         """A config without its seed: its place on the axes (with ``names`` or without), or how it differs from the base."""
         values = {name: getattr(config, name) for name in self.varying}
         if self.axes:
@@ -80,4 +80,4 @@ class Sweep:
 
     @property
     def has_tickets(self) -> bool:
-        return isinstance(self.base, TicketFields)
+        return isinstance(self.base, Ticket)

@@ -1,30 +1,33 @@
-"""What a ticket is: its dense run's config with a ticket's fields, one class for each kind of model.
+"""What a ticket is: its dense run's config with a ticket's fields.
 
 The plain fields describe the dense run, and ``retrain_*`` are all that differs in retraining, so the two cannot silently differ.
 """
 
-from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
 from common.errors import UserError
 from common.ranges import Count, NonNegative, Rate, Whole
-from configs.base import NOT_IDENTITY, MLPConfig, MnistConfig, TransformerConfig, short, spell
+from configs.base import NOT_IDENTITY, Dense, paper, short, spell
+from configs.paper import EXPERIMENTS, kind_of
+from pruning.scores import SCORERS
 
 MASK_FIELDS = ("pruner", "scope", "pruning_rate")  # these mean nothing where no mask is used
+RETRAINED = ("lr", "weight_decay", "num_epochs", "save_at", "stop_after_gen")  # what can differ in retraining
 # These stand in a ticket's identity as what they come to: the mask's epoch, the settings of the retraining, the dense run.
 NAMED_FIELDS = (
     *("prune_at", "memorization_epoch", "generalization_epoch", "use_mask", "dense_run"),
-    *("retrain_lr", "retrain_weight_decay", "retrain_num_epochs"),
+    *(f"retrain_{name}" for name in RETRAINED),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class TicketFields:
-    """What makes a ticket from a dense run, and how it is retrained."""
+class Ticket(Dense):
+    """A ticket: a mask from a dense run, that run's init, and the retraining."""
 
-    pruner: Literal["magnitude", "random"] = "magnitude"
+    pruner: Literal[tuple(SCORERS)] = "magnitude"
     """How weights are scored; the lowest go."""
     pruning_rate: Rate = 0.6
     """Fraction of the prunable weights that is removed."""
@@ -46,6 +49,10 @@ class TicketFields:
     """Weight decay in retraining; None: as the dense run."""
     retrain_num_epochs: Count | None = None
     """Epochs of retraining; None: as the dense run."""
+    retrain_save_at: tuple[Whole, ...] | None = None
+    """More epochs of retraining to save; None: as the dense run."""
+    retrain_stop_after_gen: bool | None = None
+    """Stop retraining once t_gen is certain; None: as the dense run."""
     dense_run: str | None = None
     """Folder of the dense run; None: found by its settings."""
     allow_other_code: bool = False
@@ -60,6 +67,25 @@ class TicketFields:
         if self.prune_at not in ("init", "memorization", "generalization") and not self.prune_at.isdecimal():
             raise UserError(f"prune_at must be init, memorization, generalization or an epoch, not {self.prune_at!r}")
 
+    def dense(self) -> Dense:
+        return Dense(**{field.name: getattr(self, field.name) for field in fields(Dense)})
+
+    def init_run(self) -> Dense:
+        return self.dense()
+
+    def mask_run(self) -> Dense | None:
+        return self.dense() if self.use_mask else None
+
+    def trained(self) -> Dense:
+        settings = self.retraining()
+        return replace(self.dense(), **settings | {"save_at": tuple(settings["save_at"])})
+
+    def retraining(self) -> dict[str, Any]:
+        """The settings of the retraining that can differ from the dense run's."""
+        own = {name: getattr(self, f"retrain_{name}") for name in RETRAINED}
+        values = {name: getattr(self, name) if value is None else value for name, value in own.items()}
+        return values | {"save_at": list(values["save_at"])}
+
     def mask_settings(self, epoch: int) -> dict[str, Any] | None:
         """What decides the mask, besides the dense run; ``epoch`` is what prune_at was found to mean."""
         if not self.use_mask:
@@ -68,58 +94,44 @@ class TicketFields:
 
     def options(self) -> dict[str, Any]:
         """Every other field of a ticket: what is added decides what a ticket is, unless NOT_IDENTITY says that it does not."""
-        elsewhere = {*MASK_FIELDS, *NAMED_FIELDS, *NOT_IDENTITY}
+        elsewhere = {*MASK_FIELDS, *NAMED_FIELDS, *NOT_IDENTITY, *(field.name for field in fields(Dense))}
         values = self.as_dict()
-        return {field.name: values[field.name] for field in fields(TicketFields) if field.name not in elsewhere}
+        return {field.name: values[field.name] for field in fields(self) if field.name not in elsewhere}
 
-    def ticket_identity(self, epoch: int) -> dict[str, Any]:
-        """The settings that decide what a ticket's folder holds."""
-        return {
-            "kind": self.kind,
-            "dense": self.identity(),
-            "mask": self.mask_settings(epoch),
-            "retraining": self.retraining(),
-            "options": self.options(),
-        }
+    def identity(self, mask_epoch: int | None = None) -> dict[str, Any]:
+        retraining = self.retraining()
+        retraining["stop_after_gen"] = retraining["stop_after_gen"] and self.gen_threshold
+        mask = self.mask_settings(mask_epoch)
+        return {"dense": self.dense().identity(), "mask": mask, "retraining": retraining, "options": self.options()}
 
-    def ticket_name(self, epoch: int) -> str:
+    def run_name(self, mask_epoch: int | None = None) -> str:
         """The dense run's name, the mask, and every setting of the retraining that is not the dense run's."""
-        mask = f"{self.pruner}{self.pruning_rate}_{self.scope}_at{epoch}" if self.use_mask else "no_mask"
-        own = {f"retrain_{name}": value for name, value in self.retraining().items() if value != getattr(self, name)}
+        mask = f"{self.pruner}{self.pruning_rate}_{self.scope}_at{mask_epoch}" if self.use_mask else "no_mask"
+        identity, usual = self.identity(mask_epoch), self.dense().identity()
+        own = {f"retrain_{name}": value for name, value in identity["retraining"].items() if value != usual[name]}
         defaults = {field.name: field.default for field in fields(self)}
         own |= {name: value for name, value in self.options().items() if value != defaults[name]}
-        return short(f"{self.run_name()}__{mask}" + spell(own))
-
-    def retraining(self) -> dict[str, Any]:
-        """The settings of the retraining that can differ from the dense run's: lr, weight_decay, num_epochs."""
-        own = {name: getattr(self, f"retrain_{name}") for name in ("lr", "weight_decay", "num_epochs")}
-        return {name: getattr(self, name) if value is None else value for name, value in own.items()}
+        return short(f"{self.dense().run_name()}__{mask}" + spell(own))
 
 
-@dataclass(frozen=True, kw_only=True)
-class MLPTicketConfig(TicketFields, MLPConfig):
+def ticket_of(dense: Dense, **given: Any) -> Ticket:
+    """A ticket of a dense run, with what is usual for tickets of its task and model."""
+    kind = kind_of(dense.task.name, dense.model.name)
+    usual = EXPERIMENTS[kind].of_ticket if kind in EXPERIMENTS else {}
+    own = {field.name: getattr(dense, field.name) for field in fields(Dense)}
+    return Ticket(**own).but(**usual | given)
+
+
+def MLPTicketConfig(**given: Any) -> Ticket:  # a class once
     """A ticket of the MLP on modular arithmetic."""
+    return ticket_of(paper("modular", "mlp"), **given)
 
-    module: ClassVar[str] = "configs/config_pruning.py"
 
-
-@dataclass(frozen=True, kw_only=True)
-class TransformerTicketConfig(TicketFields, TransformerConfig):
+def TransformerTicketConfig(**given: Any) -> Ticket:
     """A ticket of the Transformer on modular arithmetic."""
+    return ticket_of(paper("modular", "transformer"), **given)
 
-    module: ClassVar[str] = "configs/config_pruning_transformer.py"
 
-
-@dataclass(frozen=True, kw_only=True)
-class MnistTicketConfig(TicketFields, MnistConfig):
+def MnistTicketConfig(**given: Any) -> Ticket:
     """A ticket on MNIST."""
-
-    module: ClassVar[str] = "configs/config_pruning_mnist.py"
-
-    memorization_epoch: Whole | Literal["auto"] = 1_000
-    """What memorization means: the last checkpoint at or before this epoch; auto: the first at or after t_mem."""
-    generalization_epoch: Whole | Literal["auto"] = 100_000
-    """What generalization means: the last checkpoint at or before this epoch; auto: the first at or after t_gen."""
-
-
-TICKET = {cls.kind: cls for cls in (MLPTicketConfig, TransformerTicketConfig, MnistTicketConfig)}
+    return ticket_of(paper("mnist", "image_mlp"), **given)

@@ -12,8 +12,10 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +24,10 @@ from tqdm import tqdm
 
 from common.errors import UserError
 from common.randomness import generator
+from common.ranges import Count
 from data.idx import NUM_CLASSES, OFFICIAL, parse_idx, read_idx
 from data.split import Split
+from data.task import Task
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 DEFAULT_ROOT = Path(__file__).resolve().parent / "raw"
@@ -187,4 +191,30 @@ def mnist_split(
     def flat(images: Tensor) -> Tensor:
         return images.flatten(1).float().div_(255)
 
-    return Split(flat(train_images[chosen]), train_y[chosen], flat(test_images), test_y, num_classes=NUM_CLASSES)
+    train_x, test_x = flat(train_images[chosen]), flat(test_images)
+    return Split(train_x, train_y[chosen], test_x, test_y, NUM_CLASSES, train_x.shape[-1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mnist(Task):
+    """Handwritten digits, few of them to learn from (Liu et al., arXiv 2210.01117)."""
+
+    name: ClassVar[str] = "mnist"
+    inputs: ClassVar[str] = "vectors"
+    loss: ClassVar[str] = "squared_error"
+
+    train_size: Count = 1_000
+    """Training images, drawn with the seed from the training file."""
+    balanced: bool = False
+    """As many training images of each class."""
+    original_split: bool = False
+    """The published code's split: the first train_size images of the test file train, the training file tests."""
+    data_root: str | None = None
+    """Folder with the MNIST files; None: the environment variable MNIST_ROOT, else data/raw, downloaded where missing."""
+
+    @property
+    def subject(self) -> str:
+        return f"{self.train_size}images"
+
+    def split(self, seed: int) -> Split:
+        return mnist_split(self.train_size, seed, self.balanced, self.original_split, data_root=self.data_root)

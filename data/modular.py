@@ -2,14 +2,17 @@
 
 import random
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from common.errors import UserError
 from common.randomness import generator
+from common.ranges import Fraction, Range
 from data.split import Split
+from data.task import Task
 
 
 class Operation(NamedTuple):
@@ -80,4 +83,35 @@ def modular_split(p: int, fn_name: str, frac_train: float, is_symmetric_input: b
         y = torch.randint(p, (len(pairs),), generator=generator(seed, "labels"))
     else:
         y = OPERATIONS[fn_name].label(x[:, 0], x[:, 1], p)
-    return Split(x[:num_train], y[:num_train], x[num_train:], y[num_train:], num_classes(fn_name, p))
+    return Split(x[:num_train], y[:num_train], x[num_train:], y[num_train:], num_classes(fn_name, p), p)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modular(Task):
+    """Modular arithmetic, a operation b, from some of all pairs."""
+
+    name: ClassVar[str] = "modular"
+
+    p: Annotated[int, Range(least=2)] = 67
+    """The modulus; inputs are 0 ... p-1."""
+    fn_name: Literal[tuple(OPERATIONS)] = "add"
+    """Operation."""
+    frac_train: Fraction = 0.4
+    """Fraction of the pairs that trains."""
+    is_symmetric_input: bool = True
+    """Only the pairs with a <= b."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_task(self.p, self.fn_name, self.frac_train, self.is_symmetric_input)
+
+    @property
+    def subject(self) -> str:
+        return self.fn_name
+
+    @property
+    def order_matters(self) -> bool:
+        return not self.is_symmetric_input and not OPERATIONS[self.fn_name].symmetric
+
+    def split(self, seed: int) -> Split:
+        return modular_split(self.p, self.fn_name, self.frac_train, self.is_symmetric_input, seed)

@@ -1,8 +1,10 @@
 """What every data set gives: a training and a test set as tensors."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 from torch import Tensor
+
+TENSORS = ("train_x", "train_y", "test_x", "test_y")
 
 
 @dataclass(frozen=True)
@@ -10,7 +12,7 @@ class Split:
     """Inputs and labels, whole, on one device.
 
     Shapes: ``train_x (n, ...)``, ``train_y (n,)`` int64 classes, ``test_x (m, ...)``, ``test_y (m,)``. ``num_classes`` is the
-    number of classes, whether or not all of them occur.
+    number of classes, whether or not all of them occur; ``num_inputs`` is the size of the vocabulary, or the length of a vector.
     """
 
     train_x: Tensor
@@ -18,7 +20,8 @@ class Split:
     test_x: Tensor
     test_y: Tensor
     num_classes: int
+    num_inputs: int
 
     def to(self, device) -> "Split":
-        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "num_classes"}
-        return Split(**moved, num_classes=self.num_classes)
+        moved = {name: getattr(self, name).to(device) for name in TENSORS}
+        return replace(self, **moved)

@@ -8,65 +8,29 @@ from torch import Tensor, nn
 
 from common.errors import UserError
 from common.randomness import generator
-from configs.base import RunConfig
-from configs.ticket import TicketFields
-from data.mnist import mnist_split
-from data.modular import modular_split
+from configs.base import Dense
+from configs.ticket import Ticket
 from data.split import Split
 from experiments.checkpoints import load_checkpoint
-from models.mlp import ImageMLP, ModularMLP
-from models.transformer import ModularTransformer
 from pruning.masks import make_mask
 from pruning.scores import score
 from training.loop import Schedule
-from training.losses import Loss, cross_entropy, squared_error
-from training.optimizer import AdamW
+from training.losses import LOSSES, Loss
+from training.optimizer import OPTIMIZERS, Optimizer
 from training.population import stack_masks
 
-LOSSES = {"mlp": cross_entropy, "transformer": cross_entropy, "mnist": squared_error}
 
-
-def _modular_split(config: RunConfig) -> Split:
-    return modular_split(config.p, config.fn_name, config.frac_train, config.is_symmetric_input, config.seed)
-
-
-def _mnist_split(config: RunConfig) -> Split:
-    return mnist_split(
-        config.train_size, config.seed, config.balanced, config.original_split, data_root=config.data_root
-    )
-
-
-SPLITS = {"mlp": _modular_split, "transformer": _modular_split, "mnist": _mnist_split}
-
-
-def _modular_mlp(config: RunConfig, split: Split, shared: dict) -> nn.Module:
-    return ModularMLP(p=config.p, d_emb=config.d_emb, **shared)
-
-
-def _modular_transformer(config: RunConfig, split: Split, shared: dict) -> nn.Module:
-    return ModularTransformer(p=config.p, d_mlp=config.d_mlp, num_heads=config.num_heads, **shared)
-
-
-def _image_mlp(config: RunConfig, split: Split, shared: dict) -> nn.Module:
-    return ImageMLP(num_pixels=split.train_x.shape[-1], **shared)
-
-
-MODELS = {"mlp": _modular_mlp, "transformer": _modular_transformer, "mnist": _image_mlp}
-
-
-def build_split(config: RunConfig) -> Split:
+def build_split(config: Dense) -> Split:
     """The training and test set, on the CPU."""
-    return SPLITS[config.kind](config)
+    return config.task.split(config.seed)
 
 
-def build_model(config: RunConfig, split: Split) -> nn.Module:
+def build_model(config: Dense, split: Split) -> nn.Module:
     """The model at its init, on the CPU, drawn from the seed."""
-    shared = {name: getattr(config, name) for name in ("d_model", "num_layers", "act_type", "weight_scale")}
-    shared |= {"num_classes": split.num_classes, "generator": generator(config.seed, "init")}
-    return MODELS[config.kind](config, split, shared)
+    return config.model.build(split.num_inputs, split.num_classes, generator(config.seed, "init"))
 
 
-def build_mask(config: TicketFields, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def build_mask(config: Ticket, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """The mask that a ticket's pruner takes from the dense run's ``weights``, ``{name: bool}``, True = kept."""
     scores = score(config.pruner, weights, generator(config.seed, "mask"))
     return make_mask(scores, config.pruning_rate, config.scope)
@@ -77,16 +41,16 @@ def rewind(dense: Path) -> Path:
     return dense / "init.pth"
 
 
-def build_loss(config: RunConfig) -> Loss:
+def build_loss(config: Dense) -> Loss:
     """The loss that the run is trained and measured with."""
-    return LOSSES[config.kind]
+    return LOSSES[config.loss or config.task.loss]
 
 
 def build_optimizer(
-    configs: Sequence[RunConfig], model: nn.Module, masks: Sequence[dict[str, Tensor] | None], device: torch.device
-) -> AdamW:
+    configs: Sequence[Dense], model: nn.Module, masks: Sequence[dict[str, Tensor] | None], device: torch.device
+) -> Optimizer:
     """The optimizer of one run, or of a population whose ``model`` has a leading axis; moves the model to the device."""
-    first, capturable = configs[0], device.type == "cuda" and not getattr(configs[0], "batch_size", None)
+    first, capturable = configs[0], device.type == "cuda" and not configs[0].batch_size
     lr, weight_decay, mask = first.lr, first.weight_decay, masks[0]
     is_population = len(configs) > 1
     if is_population:
@@ -95,23 +59,25 @@ def build_optimizer(
             for name in ("lr", "weight_decay")
         )
         mask = stack_masks(masks, model)
-    return AdamW(model.to(device), lr, weight_decay, first.betas, mask, capturable)
+    return OPTIMIZERS[first.optimizer](model.to(device), lr, weight_decay, first.betas, mask, capturable)
 
 
-def build_schedule(config: RunConfig) -> Schedule:
+def build_schedule(config: Dense) -> Schedule:
     """When the run is measured, saved and ended, and what an epoch is."""
     return Schedule(
         num_epochs=config.num_epochs,
         save_every=config.save_every,
+        save_at=config.save_at,
         stopping_thresh=config.stopping_thresh,
+        stop_after_gen=config.gen_threshold if config.stop_after_gen else None,
         lp=config.lp,
         lp_alpha=config.lp_alpha,
-        batch_size=getattr(config, "batch_size", None),
+        batch_size=config.batch_size,
         seed=config.seed,
     )
 
 
-def choose_device(config: RunConfig) -> torch.device:
+def choose_device(config: Dense) -> torch.device:
     """The device that the config names. Raises UserError where it is not there."""
     name = config.device
     if name == "auto":
@@ -124,7 +90,7 @@ def choose_device(config: RunConfig) -> torch.device:
         raise UserError(f"device {name} is not there ({str(error).splitlines()[0]}); use --device cpu") from None
 
 
-def use_cpu(config: RunConfig) -> None:
+def use_cpu(config: Dense) -> None:
     """Set the number of threads, and take denormal floats for 0.
 
     Once a network fits its training set, gradients of wrong classes are so small that many are denormal, and a product of such

@@ -2,20 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
-from configs.base import NOT_IDENTITY, RunConfig
-from configs.ticket import TicketFields
+from configs.base import NOT_IDENTITY, Dense
 from experiments import build
 from experiments.source_hash import SCHEME, source_hash
+from training.generalization import is_certain
 from training.loop import member_state, train
-from training.metrics import MEASURES, outcome
-from training.population import stack_models, stack_splits
-
-
-def has_mask(config: RunConfig) -> bool:
-    return isinstance(config, TicketFields) and config.use_mask
+from training.metrics import MEASURES
+from training.population import stack_models, stack_splits, stack_states
 
 
 def how_executed(population: bool, cuda: bool) -> dict:
@@ -27,35 +23,38 @@ def measure_hash(name: str) -> str:
     return source_hash([("training.metrics", "MEASURES")], {}, [name])
 
 
-def code_of(config: RunConfig, executed: dict) -> str:
+def code_of(config: Dense, executed: dict) -> str:
     """The hash of the code that a run of this config executes now; ``executed`` says how, as its config.json has it."""
+    trained = config.trained()
     roots = [build.use_cpu, build.build_split, build.build_model, build.build_loss, build.build_optimizer]
-    roots += [build.build_schedule, build.start_from, build.restore, train, member_state, outcome]
-    roots += [stack_models, stack_splits] if executed["population"] else []
-    trained = config
-    if isinstance(config, TicketFields):
-        roots += [build.rewind, TicketFields.retraining]
-        roots += [build.build_mask] if config.use_mask else []
-        trained = replace(config, **config.retraining())
-    settings = {name: value for name, value in trained.as_dict().items() if name not in NOT_IDENTITY}
-    how = {"kind": config.kind, "is_population": executed["population"], "capturable": executed["cuda"]}
+    roots += [build.build_schedule, build.start_from, build.restore, train, member_state]
+    roots += [type(trained.task).split, type(trained.model).build]
+    roots += [is_certain] if trained.stop_after_gen else []
+    roots += [stack_models, stack_splits, stack_states] if executed["population"] else []
+    if config.parents():
+        roots += [build.rewind, type(config).retraining, type(config).trained]
+        roots += [build.build_mask] if config.mask_run() is not None else []
+    settings = {
+        name: value for name, value in config.as_dict().items() if name not in NOT_IDENTITY
+    } | trained.identity()
+    how = {"is_population": executed["population"], "capturable": executed["cuda"]}
     return source_hash(roots, asdict(build.build_schedule(trained)) | settings | how, config=type(config))
 
 
-def standing(settings: dict, config: RunConfig) -> str:
+def standing(settings: dict, config: Dense) -> str:
     """Whether a run was trained by the code of now: "current", "other", or "unknown", as it cannot be compared.
 
-    ``settings``: its config.json. A measure that is no longer there, or that the run lacks, says nothing about it. A ticket is as
-    its mask's dense run was, if that is worse.
+    ``settings``: its config.json. A measure that is no longer there, or that the run lacks, says nothing about it. A run with a
+    mask is as the run was from which that was taken, if that is worse.
     """
     states = [_state({"code": settings.get("code")}, settings.get("executed"), config)]
-    if has_mask(config):
-        dense = settings.get("dense_executed")
-        states.append(_state(dense, dense, config.dense()))
+    if config.mask_run() is not None:
+        source = settings.get("dense_executed")
+        states.append(_state(source, source, config.mask_run()))
     return worst(states)
 
 
-def comparable(settings: dict, config: RunConfig) -> str:
+def comparable(settings: dict, config: Dense) -> str:
     """What runs have in common whose hashes must be equal if one code trained them: the hash that they would have now."""
     executed = settings.get("executed")
     executed = executed if isinstance(executed, dict) else {}
@@ -68,7 +67,7 @@ def worst(states: Iterable[str]) -> str:
     return next(state for state in ("other", "unknown", "current") if state in found)
 
 
-def _state(stored: dict | None, executed: dict | None, config: RunConfig) -> str:
+def _state(stored: dict | None, executed: dict | None, config: Dense) -> str:
     is_known = isinstance(stored, dict) and isinstance(executed, dict) and isinstance(executed.get("measures"), dict)
     if not is_known or not str(stored.get("code")).startswith(f"{SCHEME}:"):
         return "unknown"

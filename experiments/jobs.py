@@ -1,9 +1,9 @@
-"""From a config to a job: which run it is, where it goes, where its mask comes from. What every script calls."""
+"""From a config to a job: which run it is, where it goes, where its init and its mask come from. What every script calls."""
 
 import platform
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.files import load_tensors, save_tensors
-from configs.base import RunConfig
-from configs.ticket import TicketFields
+from configs.base import PARTS, Dense
+from configs.paper import EXPERIMENTS
 from experiments.build import build_mask, build_model, build_split, choose_device, load_weights, rewind, use_cpu
 from experiments.code_state import code_of, how_executed, standing
 from experiments.folder import RunFolder, find_run
@@ -21,7 +21,98 @@ from experiments.stages import accuracies_at, resolve_prune_at, stage_notes
 from pruning.masks import count_kept, emptied
 
 
-def settings_of(config: RunConfig, population: bool, **more) -> dict:
+@dataclass(frozen=True)
+class Job:
+    """One training: what is trained, where it goes, where it starts, its mask.
+
+    ``asked``: the config that it was made from; ``config``: with the settings of the training, which differ in a ticket's.
+    """
+
+    config: Dense
+    asked: Dense
+    folder: RunFolder
+    settings: dict
+    init: Path | None = None
+    mask: dict[str, Tensor] | None = None
+
+    @property
+    def job_type(self) -> str:
+        return "ticket" if self.asked.parents() else "dense"
+
+    @property
+    def group(self) -> str:
+        """The run from which this one and others begin."""
+        return self.init.parent.name if self.init is not None else self.folder.path.name
+
+
+def job_of(config: Dense, population: bool = False) -> Job:
+    """The training of a config, whose parents must be finished; ``population``: it is to be trained together with others.
+
+    Raises UserError where a parent, or the checkpoint of the mask, is not there.
+    """
+    use_cpu(config)
+    parents = {parent: require(parent, config) for parent in config.parents()}
+    source = mask_source(config)
+    folder, more, init, mask = folder_of(config), {}, None, None
+    if config.init_run() is not None:
+        begins = parents[config.init_run()]
+        init, more = rewind(begins.path), {"dense_run": str(begins.path), "mask_source": None}
+    if source is not None:
+        run, epoch, path = source
+        trained = run.settings()
+        is_other = standing(trained, config.mask_run()) == "other"
+        if is_other and not folder.is_finished and not config.allow_other_code:
+            raise UserError(
+                f"the code that trains has changed since the dense run at {run.path}: train it again with --rerun of "
+                f"{script_of(config)}, or take its mask all the same with --allow_other_code=True"
+            )
+        mask = build_mask(config, load_weights(path, build_model(config.mask_run(), build_split(config.mask_run()))))
+        about = {"dense_run": run.path.name, "checkpoint": path.name, "prune_at": config.prune_at, "epoch": epoch}
+        about |= accuracies_at(run.path, epoch) | {"pruner": config.pruner, "scope": config.scope}
+        more["mask_source"] = about
+        more["dense_executed"] = {"code": trained.get("code"), **trained.get("executed", {})}
+    return Job(config.trained(), config, folder, settings_of(config, population, **more), init, mask)
+
+
+def folder_of(config: Dense) -> RunFolder:
+    """Where a run is, or is to be made. Raises UserError where a parent that says which run it is is not finished."""
+    source = mask_source(config)
+    epoch = None if source is None else source[1]
+    return find_run(config.root, config.run_name(epoch), config.identity(epoch))
+
+
+def parent_folder(parent: Dense, config: Dense) -> RunFolder:
+    """Where a parent of a config is; the config's ``dense_run`` names its dense run outright."""
+    named = getattr(config, "dense_run", None)
+    if not named or parent != config.dense():
+        return folder_of(parent)
+    folder = RunFolder(Path(named), parent.identity())
+    if (folder.path / "config.json").exists():
+        folder.check_owner()
+    return folder
+
+
+def require(parent: Dense, config: Dense) -> RunFolder:
+    """The finished folder of a parent. Raises UserError with the command that makes it."""
+    folder = parent_folder(parent, config)
+    if not folder.is_finished:
+        command = f"python {script_of(parent)} --config {module_of(parent)}{flags_of(parent, str(folder.path.parent))}"
+        raise UserError(f"there is no finished dense run at {folder.path}; make it with: {command}")
+    if folder.summary()["status"] == "diverged":
+        raise UserError(f"the dense run at {folder.path} diverged; a ticket needs one that did not")
+    return folder
+
+
+def mask_source(config: Dense) -> tuple[RunFolder, int, Path] | None:
+    """The run from which the mask is taken, which must be finished, and the checkpoint: its epoch and path. None without a mask."""
+    parent = config.mask_run()
+    if parent is None:
+        return None
+    run = require(parent, config)
+    return run, *resolve_prune_at(config, run)
+
+
+def settings_of(config: Dense, population: bool, **more) -> dict:
     """What config.json holds, but for the identity."""
     device = str(choose_device(config))
     executed = how_executed(population, device.startswith("cuda"))
@@ -40,110 +131,32 @@ def settings_of(config: RunConfig, population: bool, **more) -> dict:
     }
 
 
-def dense_folder(config: RunConfig) -> RunFolder:
-    """Where the dense run of a config is, or is to be made; a ticket's ``dense_run`` names it outright."""
-    if isinstance(config, TicketFields) and config.dense_run:
-        folder = RunFolder(Path(config.dense_run), config.identity())
-        if (folder.path / "config.json").exists():
-            folder.check_owner()
-        return folder
-    return find_run(config.root, config.run_name(), config.identity())
-
-
-def flags_of(config: RunConfig, root: str) -> str:
-    """The flags that describe a dense run to a script whose config is the class's default, as a shell reads them.
+def flags_of(config: Dense, root: str) -> str:
+    """The flags that describe a dense run to a script that is given ``module_of(config)``, as a shell reads them.
 
     With those that say where and how it is computed, so that the command works as this one does.
     """
-    usual = {field.name: field.default for field in fields(config)}
-    places = {name: getattr(config, name) for name in ("data_root", "threads", "device") if name in usual}
-    changed = config.differences() | {name: value for name, value in places.items() if value != usual[name]}
+    usual, values = {field.name: field.default for field in fields(config.dense())}, config.as_dict()
+    places = {name: values[name] for name in ("threads", "device") if values[name] != usual[name]}
+    changed = {} if config.kind in EXPERIMENTS else {name: values[name] for name in PARTS}
+    changed |= {name: value for name, value in config.differences().items() if name != "stop_after_gen"} | places
+    changed |= {name: values[name] for name in ("data_root",) if values.get(name) is not None}
+    if config.stop_after_gen:
+        changed |= {name: values[name] for name in ("stop_after_gen", "gen_threshold")}
     changed |= {"root": root} if root != "runs" else {}
-    values = {name: value if isinstance(value, tuple) else (value,) for name, value in changed.items()}
-    return "".join(f" --{name} {shlex.join(map(str, texts))}" for name, texts in values.items())
+    texts = {name: value if isinstance(value, list) else (value,) for name, value in changed.items()}
+    return "".join(f" --{name} {shlex.join(map(str, value))}" for name, value in texts.items())
 
 
-def script_of(config: RunConfig) -> str:
+def module_of(config: Dense) -> str:
+    """The config module whose config is nearest to this one."""
+    experiment = EXPERIMENTS.get(config.kind, EXPERIMENTS["mlp"])
+    return experiment.ticket_module if config.parents() else experiment.module
+
+
+def script_of(config: Dense) -> str:
     """The script that trains such a dense run."""
     return "train_mnist.py" if config.kind == "mnist" else "train.py"
-
-
-def require_dense(config: TicketFields) -> RunFolder:
-    """The finished dense run of a ticket. Raises UserError with the command that makes it."""
-    folder = dense_folder(config)
-    if not folder.is_finished:
-        command = (
-            f"python {script_of(config)} --config {config.dense().module}{flags_of(config, str(folder.path.parent))}"
-        )
-        raise UserError(f"there is no finished dense run at {folder.path}; make it with: {command}")
-    if folder.summary()["status"] == "diverged":
-        raise UserError(f"the dense run at {folder.path} diverged; a ticket needs one that did not")
-    return folder
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training: its config (a ticket's has the retraining's settings), where it goes, where it starts, its mask.
-
-    ``asked``: the config that it was made from, a ticket's own.
-    """
-
-    config: RunConfig
-    asked: RunConfig
-    folder: RunFolder
-    settings: dict
-    job_type: str
-    group: str
-    init: Path | None = None
-    mask: dict[str, Tensor] | None = None
-
-
-def dense_job(config: RunConfig, population: bool = False) -> Job:
-    """The dense run of a config; ``population``: it is to be trained together with others."""
-    use_cpu(config)
-    dense = config.dense()
-    folder = dense_folder(config)
-    return Job(dense, dense, folder, settings_of(dense, population), "dense", config.run_name())
-
-
-def ticket_source(config: TicketFields) -> tuple[RunFolder, int, Path]:
-    """A ticket's dense run, which must be there, and the checkpoint of its mask: its epoch and path."""
-    dense = require_dense(config)
-    return (dense, *(resolve_prune_at(config, dense) if config.use_mask else (0, rewind(dense.path))))
-
-
-def ticket_folder(config: TicketFields) -> RunFolder:
-    """Where a ticket is, or is to be made. Raises UserError where the dense run is not there or has no such checkpoint."""
-    _, epoch, _ = ticket_source(config)
-    return find_run(config.root, config.ticket_name(epoch), config.ticket_identity(epoch))
-
-
-def ticket_job(config: TicketFields, population: bool = False) -> Job:
-    """The retraining of a ticket: takes the mask from the dense run, which must be there, and rewinds to its epoch 0."""
-    use_cpu(config)
-    dense, epoch, path = ticket_source(config)
-    folder, trained = ticket_folder(config), dense.settings()
-    is_new = config.use_mask and not folder.is_finished
-    if is_new and not config.allow_other_code and standing(trained, config.dense()) == "other":
-        raise UserError(
-            f"the code that trains has changed since the dense run at {dense.path}: train it again with --rerun of "
-            f"{script_of(config)}, or take its mask all the same with --allow_other_code=True"
-        )
-    source = {"dense_run": dense.path.name, "checkpoint": path.name, "prune_at": config.prune_at, "epoch": epoch}
-    mask = None
-    if config.use_mask:
-        source |= accuracies_at(dense.path, epoch)
-        mask = build_mask(config, load_weights(path, build_model(config.dense(), build_split(config))))
-        source |= {"pruner": config.pruner, "scope": config.scope}
-    settings = settings_of(
-        config,
-        population,
-        dense_run=str(dense.path),
-        dense_executed={"code": trained.get("code"), **trained.get("executed", {})},
-        mask_source=source if config.use_mask else None,
-    )
-    retrained = replace(config.dense(), **config.retraining())
-    return Job(retrained, config, folder, settings, "ticket", dense.path.name, rewind(dense.path), mask)
 
 
 def move_aside(job: Job, still: Callable[[], bool] = lambda: True) -> None:

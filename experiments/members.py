@@ -8,8 +8,7 @@ from torch import nn
 
 from common.errors import Interrupted, UserError
 from common.files import save_json
-from configs.base import RunConfig
-from data.modular import OPERATIONS
+from configs.base import Dense
 from data.split import Split
 from experiments.build import (
     build_loss,
@@ -28,7 +27,7 @@ from experiments.wandb_logger import WandbLogger
 from figures.curves import plot_curves
 from pruning.masks import count_kept
 from training.loop import member_state, train
-from training.population import bytes_of_member, stack_models, stack_splits
+from training.population import bytes_of_member, stack_models, stack_splits, stack_states
 from training.progress import Progress
 from training.signals import catch_signals, exit_status
 
@@ -50,7 +49,7 @@ class Member:
 def prepare(job: Job, split: Split, log_live: bool = True) -> Member:
     """Build a job's model for its data, at its init or as an interrupted run left it."""
     model = build_model(job.config, split)
-    say_if_unlearnable(job.config)
+    note_order(job.config)
     start_from(model, job.init)
     member = Member(job, split, model, make_recorder(job, model, log_live))
     try:
@@ -83,10 +82,11 @@ def note_code(job: Job) -> None:
     save_json(before, job.folder.path / "config.json")
 
 
-def say_if_unlearnable(config: RunConfig) -> None:
-    """One line where the MLP is asked for what it cannot represent."""
-    if config.kind == "mlp" and not config.is_symmetric_input and not OPERATIONS[config.fn_name].symmetric:
-        print(f"note: the MLP adds the embeddings of a and b: on ordered pairs it cannot fit {config.fn_name} fully")
+def note_order(config: Dense) -> None:
+    """One line where the model is asked for what it cannot represent."""
+    if config.task.order_matters and not config.model.sees_order:
+        name, subject = config.model.name.upper(), config.task.subject
+        print(f"note: the {name} adds the embeddings of a and b: on ordered pairs it cannot fit {subject} fully")
 
 
 def go_on_from(member: Member, state: dict, epoch: int) -> None:
@@ -113,7 +113,7 @@ def make_recorder(job: Job, model: nn.Module, log_live: bool) -> Recorder:
             name=folder.name,
             group=job.group,
             job_type=job.job_type,
-            tags=[config.kind, config.subject, job.job_type],
+            tags=[config.kind, config.task.subject, job.job_type],
             config=job.settings["config"]
             | {name: job.settings[name] for name in ("git_commit", "dense_run", "mask_source") if name in job.settings},
             resumed_rows=rows,
@@ -145,7 +145,7 @@ def stacking_key(job: Job) -> tuple:
     settings = {
         name: value for name, value in job.config.identity().items() if name not in ("seed", "lr", "weight_decay")
     }
-    alone = settings.get("batch_size") is not None  # its batches come in an order of its own
+    alone = settings["batch_size"] is not None  # its batches come in an order of its own
     return (str(sorted(settings.items())), job.config.device, job.folder.path if alone else None)
 
 
@@ -173,14 +173,12 @@ def train_members(members: list[Member]) -> None:
     if len(members) > 1:
         model = stack_models([member.model for member in members])
         split = stack_splits([member.split for member in members])
-        if state is not None:
-            state = {name: torch.stack([own[name] for own in states]) for name in ("exp_avg", "exp_avg_sq")}
-            state["step"] = states[0]["step"]
+        state = stack_states(states) if state is not None else None
     optimizer = build_optimizer(
         [member.job.config for member in members], model, [member.job.mask for member in members], device
     )
     if state is not None:
-        optimizer.load_state_dict(state)
+        optimizer.load_state(state)
     start = members[0].start
     many = f"{len(members)} x " if len(members) > 1 else ""
     progress = Progress(f"{members[0].job.job_type} {many}{config.kind}", start, config.num_epochs)

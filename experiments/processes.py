@@ -10,7 +10,7 @@ from pathlib import Path
 
 from common.errors import Interrupted
 from experiments.code_state import standing_counts
-from experiments.worker import POLL_SECONDS, Unit
+from experiments.worker import POLL_SECONDS, Run
 from training.signals import catch_signals, exit_status
 
 ENDS_WITH_STDIN = "SWEEP_WORKER_ENDS_WITH_STDIN"  # environment variable of the workers that a sweep starts
@@ -28,7 +28,7 @@ def end_with_stdin() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def run_workers(script: str, argv: list[str], units: list[Unit], root: Path, workers: int) -> int:
+def run_workers(script: str, argv: list[str], runs: list[Run], root: Path, workers: int) -> int:
     """Start worker processes of the same command and show how far they are; gives how many runs failed or are left."""
     from tqdm import tqdm
 
@@ -36,20 +36,20 @@ def run_workers(script: str, argv: list[str], units: list[Unit], root: Path, wor
     root.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, script, *argv, "--workers=1", "--threads=1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", ENDS_WITH_STDIN: "1"}
-    done = sum(unit.is_done for unit in units)
-    bar = tqdm(total=len(units), initial=done, unit=" runs", disable=None, desc=root.name)
+    done = sum(run.is_done for run in runs)
+    bar = tqdm(total=len(runs), initial=done, unit=" runs", disable=None, desc=root.name)
     processes: list[subprocess.Popen] = []
     with catch_signals() as signals, bar:
         try:
             for number, log in enumerate(logs):
                 with log.open("w") as file:
-                    flags = [f"--index={number * len(units) // workers}"]
+                    flags = [f"--index={number * len(runs) // workers}"]
                     pipes = {"stdin": subprocess.PIPE, "stdout": file, "stderr": file}
                     processes.append(subprocess.Popen([*command, *flags], **pipes, env=environment))
             while not signals.received and (alive := [process for process in processes if process.poll() is None]):
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     alive[0].wait(POLL_SECONDS)
-                bar.update(sum(unit.is_done for unit in units) - bar.n)
+                bar.update(sum(run.is_done for run in runs) - bar.n)
         finally:  # none goes on alone
             for process in processes:
                 process.terminate()
@@ -63,15 +63,15 @@ def run_workers(script: str, argv: list[str], units: list[Unit], root: Path, wor
     for process, log in zip(processes, logs, strict=True):
         if process.returncode not in (0, 1):  # 1: it said which runs failed
             failures.add(f"a worker ended with status {process.returncode}; see {log}")
-    left = sum(not unit.is_done for unit in units)
+    left = sum(not run.is_done for run in runs)
     silent = "the workers have not said why runs are left" if left else "no run failed"
     print("\n".join(sorted(failures)) or silent)
-    print(f"{len(units) - left} of {len(units)} runs are done, {left} are left; logs: {', '.join(map(str, logs))}")
-    say_other_code(units)
+    print(f"{len(runs) - left} of {len(runs)} runs are done, {left} are left; logs: {', '.join(map(str, logs))}")
+    say_other_code(runs)
     return left + len(failures)
 
 
-def say_other_code(units: list[Unit]) -> None:
+def say_other_code(runs: list[Run]) -> None:
     """One line where finished runs were not all trained by the code of now."""
-    if said := standing_counts(unit.standing for unit in units if unit.is_done):
+    if said := standing_counts(run.standing for run in runs if run.is_done):
         print(f"{said}; --rerun trains those of other code again")

@@ -14,8 +14,8 @@ from common.errors import UserError
 from common.files import cannot_write, load_tensors, save_json, save_tensors, save_text
 from configs.identity import same_run
 from experiments.reading import read_metrics
-from training.generalization import generalization
-from training.metrics import FIRST_COLUMNS, columns, first_epoch, is_checkpoint, outcome
+from training.generalization import generalization, is_certain
+from training.metrics import FIRST_COLUMNS, columns, first_epoch
 
 
 class Recorder:
@@ -110,8 +110,10 @@ class Recorder:
             if self.logger is not None:
                 self.logger.log(self._row(self.rows[-1]))
         test_loss = values[self.columns.index("test_loss") - 1]
-        self.status = outcome(epoch, test_loss, schedule.num_epochs, schedule.stopping_thresh) or "running"
-        if is_checkpoint(epoch, schedule.save_every) or not self.is_running:
+        self.status = schedule.outcome(epoch, test_loss) or "running"
+        if schedule.stop_after_gen and self.is_running and self._has_generalized(schedule.stop_after_gen):
+            self.status = "generalized"
+        if schedule.saves(epoch) or not self.is_running:
             state = get_state()
             if not all(bool(weight.isfinite().all()) for weight in state["model"].values()):
                 self._diverge(epoch, "a weight")
@@ -124,6 +126,10 @@ class Recorder:
             self.save_state(epoch, state)
         if not self.is_running:
             self.until = time.perf_counter()
+
+    def _has_generalized(self, threshold: float) -> bool:
+        place = self.columns.index("test_acc")
+        return is_certain([row[0] for row in self.rows], [row[place] for row in self.rows], threshold)
 
     def save_state(self, epoch: int, state: dict) -> None:
         """What resuming needs, as of ``epoch``."""

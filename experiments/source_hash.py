@@ -29,7 +29,7 @@ DECIDES_NOTHING = (
     "training.signals",
 )
 NOT_SAID = ("annotation", "returns", "type_comment", "type_params", "ctx", "kind")  # fields of ast nodes
-HOLD_SETTINGS = ("config", "schedule")  # names of objects whose attributes are settings
+HOLD_SETTINGS = ("config", "schedule", "self")  # names of objects whose attributes are settings
 HOW = ("is_population", "capturable")  # facts about how a run is trained, whichever object has them
 
 
@@ -67,7 +67,7 @@ def _hash(roots: tuple, off: frozenset[str], chosen: frozenset[str], config: typ
         if (name, "") not in said:
             said[name, ""] = " ".join(map(reader.say, reader.module.effects))
         waiting += reader.used
-    return f"{SCHEME}:{hashlib.sha256(chr(10).join(sorted(said.values())).encode()).hexdigest()}"
+    return f"{SCHEME}:{hashlib.sha256(chr(10).join(sorted(filter(None, said.values()))).encode()).hexdigest()}"
 
 
 class _Reader:

@@ -3,19 +3,19 @@
 from pathlib import Path
 
 from common.errors import UserError
-from configs.ticket import TicketFields
+from configs.ticket import Ticket
 from experiments.checkpoints import list_checkpoints
 from experiments.folder import RunFolder
 from experiments.reading import read_generalization, read_metrics
 from training.metrics import first_epoch
 
 
-def stage_epoch(config: TicketFields) -> int | str:
+def stage_epoch(config: Ticket) -> int | str:
     """The epoch that a named stage stands for, or "auto"."""
     return 0 if config.prune_at == "init" else getattr(config, f"{config.prune_at}_epoch")
 
 
-def resolve_prune_at(config: TicketFields, dense: RunFolder) -> tuple[int, Path]:
+def resolve_prune_at(config: Ticket, dense: RunFolder) -> tuple[int, Path]:
     """The checkpoint at which the mask is taken, its epoch and path. Raises UserError where there is none."""
     checkpoints = list_checkpoints(dense.path)
     saved = ", ".join(map(str, checkpoints))
@@ -33,6 +33,10 @@ def resolve_prune_at(config: TicketFields, dense: RunFolder) -> tuple[int, Path]
             found = read_generalization(dense.path, config.gen_threshold)
             reached, reason = found.t_gen, f"t_gen (test acc >= {config.gen_threshold:g}) of {dense.path} is {found}"
         chosen = [epoch for epoch in checkpoints if reached is not None and epoch >= reached][:1]
+    elif wanted > max(checkpoints, default=0) and dense.summary()["status"] == "generalized":
+        chosen = []
+        reason = f"{dense.path} was stopped at epoch {max(checkpoints):,}, when its t_gen was certain, before epoch {wanted:,}"
+        reason += "; take an earlier one, auto, or a dense run without --stop_after_gen"
     else:
         chosen = [epoch for epoch in checkpoints if epoch <= wanted][-1:]
         reason = f"{dense.path} has no checkpoint at or before epoch {wanted}; saved are {saved}"
@@ -48,7 +52,7 @@ def accuracies_at(folder: Path, epoch: int) -> dict[str, float | None]:
     return {name: float(metrics[name][rows[0]]) if len(rows) else None for name in ("train_acc", "test_acc")}
 
 
-def stage_notes(config: TicketFields, source: dict) -> list[str]:
+def stage_notes(config: Ticket, source: dict) -> list[str]:
     """What is to be said where the mask's epoch, or the network there, is not what the name of the stage promises."""
     stage, notes = config.prune_at, []
     if stage not in ("memorization", "generalization"):

@@ -4,16 +4,49 @@ Legend: n examples, p inputs of the vocabulary, c classes, e d_emb, d d_model, i
 population, one network for each index; they may be absent. Every weight is stored as (out, in), but W_U as (e, c).
 """
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
+from common.ranges import Count, Whole
+from models.model import ACTIVATIONS, Model, normal
 
 
-def normal(*shape: int, std: float, generator: torch.Generator) -> nn.Parameter:
-    """A weight matrix drawn from N(0, std^2) on the CPU."""
-    return nn.Parameter(torch.randn(*shape, generator=generator) * std)
+@dataclass(frozen=True, kw_only=True)
+class MLP(Model):
+    """The paper's MLP for modular arithmetic."""
+
+    name: ClassVar[str] = "mlp"
+    sees_order: ClassVar[bool] = False
+
+    d_emb: Count = 500
+    """Width of the embedding."""
+    d_model: Count = 48
+    """Number of neurons."""
+    num_layers: Whole = 0
+    """Extra hidden layers, d_model x d_model."""
+
+    def build(self, num_inputs: int, num_classes: int, generator: torch.Generator) -> nn.Module:
+        return ModularMLP(self, num_inputs, num_classes, generator)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageMLP(Model):
+    """The paper's MLP for images, 784-200-200-10."""
+
+    name: ClassVar[str] = "image_mlp"
+    inputs: ClassVar[str] = "vectors"
+
+    d_model: Count = 200
+    """Width of the hidden layers."""
+    num_layers: Whole = 1
+    """Extra hidden layers, d_model x d_model."""
+
+    def build(self, num_inputs: int, num_classes: int, generator: torch.Generator) -> nn.Module:
+        return VectorMLP(self, num_inputs, num_classes, generator)
 
 
 class ModularMLP(nn.Module):
@@ -25,26 +58,15 @@ class ModularMLP(nn.Module):
     The paper's Section 3.1; ``num_layers`` extra d x d hidden layers ``W_h``, none by default.
     """
 
-    def __init__(
-        self,
-        *,
-        p: int,
-        num_classes: int,
-        d_emb: int,
-        d_model: int,
-        num_layers: int,
-        act_type: str,
-        weight_scale: float,
-        generator: torch.Generator,
-    ):
+    def __init__(self, sizes: MLP, p: int, num_classes: int, generator: torch.Generator):
         super().__init__()
         self.p = p
-        self.act = ACTIVATIONS[act_type]
-        s = weight_scale
+        self.act = ACTIVATIONS[sizes.act_type]
+        d_emb, d_model, s = sizes.d_emb, sizes.d_model, sizes.weight_scale
         self.W_E = normal(d_emb, p, std=s / p**0.5, generator=generator)  # e p
         self.W_inproj = normal(d_model, d_emb, std=s / d_emb**0.5, generator=generator)  # d e
         self.W_h = nn.ParameterList(
-            normal(d_model, d_model, std=s / d_model**0.5, generator=generator) for _ in range(num_layers)
+            normal(d_model, d_model, std=s / d_model**0.5, generator=generator) for _ in range(sizes.num_layers)
         )  # d d
         self.W_outproj = normal(d_emb, d_model, std=s / d_model**0.5, generator=generator)  # e d
         self.W_U = normal(d_emb, num_classes, std=s / d_emb**0.5, generator=generator)  # e c
@@ -62,26 +84,16 @@ class ModularMLP(nn.Module):
         return hidden @ (self.W_outproj.mT @ self.W_U)  # n c
 
 
-class ImageMLP(nn.Module):
-    """784-200-200-10 on flat images, as in the paper's Section 3.1: ``W_out relu(W_h ... relu(W_in x))``."""
+class VectorMLP(nn.Module):
+    """``W_out relu(W_h ... relu(W_in x))`` on flat images, as in the paper's Section 3.1."""
 
-    def __init__(
-        self,
-        *,
-        num_pixels: int,
-        num_classes: int,
-        d_model: int,
-        num_layers: int,
-        act_type: str,
-        weight_scale: float,
-        generator: torch.Generator,
-    ):
+    def __init__(self, sizes: ImageMLP, num_pixels: int, num_classes: int, generator: torch.Generator):
         super().__init__()
-        self.act = ACTIVATIONS[act_type]
-        s = weight_scale
+        self.act = ACTIVATIONS[sizes.act_type]
+        d_model, s = sizes.d_model, sizes.weight_scale
         self.W_in = normal(d_model, num_pixels, std=s / num_pixels**0.5, generator=generator)  # d i
         self.W_h = nn.ParameterList(
-            normal(d_model, d_model, std=s / d_model**0.5, generator=generator) for _ in range(num_layers)
+            normal(d_model, d_model, std=s / d_model**0.5, generator=generator) for _ in range(sizes.num_layers)
         )  # d d
         self.W_out = normal(num_classes, d_model, std=s / d_model**0.5, generator=generator)  # c d
 

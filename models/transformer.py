@@ -5,13 +5,40 @@ p vocabulary, c classes. ``...`` are leading axes of a population; they may be a
 stacked along their rows, (h k, d); those of W_O along its columns, (d, h k).
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.mlp import ACTIVATIONS, normal
+from common.errors import UserError
+from common.ranges import Count
+from models.model import ACTIVATIONS, Model, normal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transformer(Model):
+    """The paper's Transformer for modular arithmetic."""
+
+    name: ClassVar[str] = "transformer"
+
+    d_model: Count = 128
+    """Width of the residual stream."""
+    d_mlp: Count = 128
+    """Width of the MLP."""
+    num_heads: Count = 1
+    """Attention heads; divides d_model."""
+    num_layers: Count = 1
+    """Blocks."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.d_model % self.num_heads:
+            raise UserError(f"d_model {self.d_model} is not divisible by num_heads {self.num_heads}")
+
+    def build(self, num_inputs: int, num_classes: int, generator: torch.Generator) -> nn.Module:
+        return ModularTransformer(self, num_inputs, num_classes, generator)
 
 
 class Tokens(NamedTuple):
@@ -27,20 +54,10 @@ class Block(nn.Module):
     A last block computes the last token alone (q = 1): nothing reads the others.
     """
 
-    def __init__(
-        self,
-        *,
-        d_model: int,
-        d_mlp: int,
-        num_heads: int,
-        act_type: str,
-        weight_scale: float,
-        last: bool,
-        generator: torch.Generator,
-    ):
+    def __init__(self, sizes: Transformer, last: bool, generator: torch.Generator):
         super().__init__()
-        self.num_heads, self.last, self.act = num_heads, last, ACTIVATIONS[act_type]
-        std = weight_scale / d_model**0.5
+        self.num_heads, self.last, self.act = sizes.num_heads, last, ACTIVATIONS[sizes.act_type]
+        d_model, d_mlp, std = sizes.d_model, sizes.d_mlp, sizes.weight_scale / sizes.d_model**0.5
         self.W_Q, self.W_K, self.W_V = (normal(d_model, d_model, std=std, generator=generator) for _ in range(3))
         self.W_O = normal(d_model, d_model, std=std, generator=generator)
         self.W_in = normal(d_mlp, d_model, std=std, generator=generator)
@@ -107,35 +124,15 @@ class Block(nn.Module):
 class ModularTransformer(nn.Module):
     """Two tokens a and b; the answer is read at b. The paper's Section 3.1, after Nanda et al. (arXiv 2301.05217)."""
 
-    def __init__(
-        self,
-        *,
-        p: int,
-        num_classes: int,
-        d_model: int,
-        d_mlp: int,
-        num_heads: int,
-        num_layers: int,
-        act_type: str,
-        weight_scale: float,
-        generator: torch.Generator,
-    ):
+    def __init__(self, sizes: Transformer, p: int, num_classes: int, generator: torch.Generator):
         super().__init__()
         self.p = p
-        self.W_E = normal(d_model, p, std=weight_scale / p**0.5, generator=generator)  # d p
+        d_model, s = sizes.d_model, sizes.weight_scale
+        self.W_E = normal(d_model, p, std=s / p**0.5, generator=generator)  # d p
         self.blocks = nn.ModuleList(
-            Block(
-                d_model=d_model,
-                d_mlp=d_mlp,
-                num_heads=num_heads,
-                act_type=act_type,
-                weight_scale=weight_scale,
-                last=layer == num_layers - 1,
-                generator=generator,
-            )
-            for layer in range(num_layers)
+            Block(sizes, layer == sizes.num_layers - 1, generator) for layer in range(sizes.num_layers)
         )
-        self.W_U = normal(d_model, num_classes, std=weight_scale / d_model**0.5, generator=generator)  # d c
+        self.W_U = normal(d_model, num_classes, std=s / d_model**0.5, generator=generator)  # d c
 
     def encode(self, x: Tensor) -> Tokens:
         """The tokens and their one-hot rows, ``(..., n, 2) int64 -> (..., n, 2), (..., n, 2, p)``."""

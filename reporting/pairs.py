@@ -79,7 +79,7 @@ def group_of(ticket: Result) -> str:
     mask = dict(identity["mask"] or {})
     if mask and config.get(f"{config['prune_at']}_epoch") == "auto":
         mask["epoch"] = f"auto {config['prune_at']}"
-    return json.dumps([identity["kind"], dense, mask, identity["retraining"], identity["options"]], sort_keys=True)
+    return json.dumps([dense, mask, identity["retraining"], identity["options"]], sort_keys=True)
 
 
 def label_of(pair: Pair, threshold: float) -> str:

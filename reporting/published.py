@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from configs.base import DENSE
+from configs.base import MLPConfig, TransformerConfig
 from reporting.tables import median_and_range, speedup, table
 from training.generalization import Generalization
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "assets" / "results"
 PAGES = ("README.md", "RESULTS.md")
+DENSE = {"mlp": MLPConfig, "transformer": TransformerConfig}
 NAMES = {"mlp": "MLP", "transformer": "Transformer"}
 TUNED = 0.95  # the threshold of the tuned comparison
 

@@ -6,10 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 from common.errors import UserError
-from configs.base import RunConfig
+from configs.base import Dense
 from configs.sweep import Sweep
 from experiments.code_state import comparable, same_code, standing
-from experiments.jobs import dense_folder
+from experiments.jobs import parent_folder
 from figures.sweeps import plot_settings, plot_sweep
 from reporting.tables import (
     Result,
@@ -34,7 +34,7 @@ def t_gen_column(threshold: float) -> str:
     return f"t_gen (test acc >= {threshold:.10g})"
 
 
-def row_of(sweep: Sweep, config: RunConfig, result: Result) -> dict:
+def row_of(sweep: Sweep, config: Dense, result: Result) -> dict:
     """A run as one row: seed, what varies, when it memorizes and generalizes, accuracies, counts, cost, code.
 
     At each threshold ``t_gen`` (empty: censored), ``t_gen_first``, ``t_gen_status``, ``t_gen_known_until`` and
@@ -52,7 +52,7 @@ def row_of(sweep: Sweep, config: RunConfig, result: Result) -> dict:
     for threshold in sorted({*GEN_THRESHOLDS, sweep.base.gen_threshold}):
         row |= columns_of(result.generalized(threshold), threshold)
     if sweep.has_tickets:
-        dense = read_result(dense_folder(config).path)
+        dense = read_result(parent_folder(config.dense(), config).path)
         of_dense = columns_of(dense.generalized(sweep.base.gen_threshold), sweep.base.gen_threshold, "dense ")
         if has_mask and dense.settings.get("code") != result.settings.get("dense_executed", {}).get("code"):
             print(
@@ -98,7 +98,7 @@ def line_of(label: str, rows: list[dict], columns: list[str], matrices: list[str
     ]
 
 
-def collect(sweep: Sweep, finished: list[tuple[RunConfig, Path]], output: Path) -> None:
+def collect(sweep: Sweep, finished: list[tuple[Dense, Path]], output: Path) -> None:
     """Write ``results.csv`` and ``t_gen.png`` into ``output`` and print the median and range over seeds.
 
     ``finished``: the sweep's configs, which say what a row stands for (its folder may have been made by another command), and
@@ -109,7 +109,7 @@ def collect(sweep: Sweep, finished: list[tuple[RunConfig, Path]], output: Path) 
     for path, count in Counter(path for _, path in finished).items():
         if count > 1:
             print(f"note: {count} settings mean one and the same run, {path.name}; the first of them stands for it")
-    results: dict[Path, tuple[RunConfig, Result]] = {}
+    results: dict[Path, tuple[Dense, Result]] = {}
     for config, path in finished:
         results.setdefault(path, (config, read_result(path)))
     states = {

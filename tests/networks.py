@@ -4,22 +4,22 @@ import torch
 from torch import nn
 
 from common.randomness import generator
-from models.mlp import ImageMLP, ModularMLP
-from models.transformer import ModularTransformer
+from models import MODELS
 
 SIZES = {
     "mlp": {"p": 7, "num_classes": 7, "d_emb": 9, "d_model": 6, "num_layers": 1},
     "transformer": {"p": 7, "num_classes": 7, "d_model": 8, "d_mlp": 10, "num_heads": 2, "num_layers": 2},
     "image": {"num_pixels": 11, "num_classes": 5, "d_model": 6, "num_layers": 1},
 }
-CLASSES = {"mlp": ModularMLP, "transformer": ModularTransformer, "image": ImageMLP}
-KINDS = tuple(CLASSES)
+KINDS = tuple(SIZES)
 
 
 def build(kind: str, seed: int = 0, **sizes) -> nn.Module:
     """A network at its init, in float32; ``sizes`` replace the ones in SIZES."""
-    shared = {"act_type": "relu", "weight_scale": 1.0, "generator": generator(seed, "init")}
-    return CLASSES[kind](**{**shared, **SIZES[kind], **sizes})
+    fields = SIZES[kind] | sizes
+    num_inputs, num_classes = fields.pop("num_pixels" if kind == "image" else "p"), fields.pop("num_classes")
+    model = MODELS["image_mlp" if kind == "image" else kind](**fields)
+    return model.build(num_inputs, num_classes, generator(seed, "init"))
 
 
 def stack(models: list[nn.Module]) -> nn.Module:

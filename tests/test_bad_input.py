@@ -104,9 +104,9 @@ def runs(finished, place):
         ("prune", ["--retrain_num_epochs=0"], ["retrain_num_epochs must be"]),
         ("prune", ["--memorization_epoch=-1"], ["memorization_epoch must be"]),
         # no such operation, pruner, stage ...
-        ("train", ["--fn_name=plus"], ["'plus'", "add, subtract, multiply"]),
-        ("train", ["--fn_name=../../plus"], ["add, subtract, multiply"]),
-        ("train", ["--fn_name="], ["add, subtract, multiply"]),
+        ("train", ["--fn_name=plus"], ["'plus'", "'add', 'subtract', 'multiply'"]),
+        ("train", ["--fn_name=../../plus"], ["'add', 'subtract', 'multiply'"]),
+        ("train", ["--fn_name="], ["'add', 'subtract', 'multiply'"]),
         ("train", ["--act_type=tanh"], ["tanh", "relu"]),
         ("prune", ["--pruner=biggest"], ["biggest", "magnitude", "random"]),
         ("prune", ["--scope=layer"], ["layer", "global", "local"]),

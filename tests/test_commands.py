@@ -1,6 +1,7 @@
 """Every command of README, word for word, at a tiny size."""
 
 import ast
+import inspect
 import itertools
 import json
 import os
@@ -9,14 +10,13 @@ import shlex
 import signal
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from scripts import REPOSITORY, TINY, TINY_TRANSFORMER, call, load, readings, rows_of, run_folders, succeed
 
 import visualize
-from configs.base import MLPConfig, TransformerConfig
+from configs.base import Dense, MLPConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 
 FREE = "--device=cpu --threads=1"  # not part of a run's identity
@@ -184,7 +184,9 @@ def test_more_flags(place):
     run("python main.py --seed 3 --num_epochs 25 --retrain_weight_decay=0 --pruning_rate 0.8")
     _, (ticket,) = run_folders("runs")
     stored = json.loads((ticket / "config.json").read_text())
-    assert stored["identity"]["retraining"] == {"lr": 0.01, "weight_decay": 0.0, "num_epochs": 25}
+    assert stored["identity"]["retraining"] == {
+        "lr": 0.01, "weight_decay": 0.0, "num_epochs": 25, "save_at": [], "stop_after_gen": False
+    }  # fmt: skip
     assert (stored["config"]["seed"], stored["config"]["pruning_rate"]) == (3, 0.8)
 
 
@@ -225,7 +227,7 @@ ROOMS = {
     "pruning": {"common"},
     "analysis": {"common"},
     "training": {"common", "models", "data", "pruning"},
-    "configs": {"common", "data"},
+    "configs": {"common", "data", "models", "pruning", "training"},
     "experiments": {"common", "models", "data", "pruning", "training", "configs", "figures"},
     "figures": {"common", "analysis", "training", "experiments"},
     "reporting": {"common", "analysis", "training", "configs", "experiments", "figures"},
@@ -250,7 +252,7 @@ def test_importing_does_nothing(place):
     """No folder made, no argument parsed, nothing said, and wandb and matplotlib left alone until they are used."""
     rooms = ROOMS
     paths = [*REPOSITORY.glob("*.py"), *(path for room in rooms for path in (REPOSITORY / room).glob("*.py"))]
-    names = [".".join(path.relative_to(REPOSITORY).with_suffix("").parts) for path in paths]
+    names = [".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__") for path in paths]
     assert {"main", "train", "prune", "visualize", "configs.config", "experiments.wandb_logger"} <= set(names)
     program = f"""
 import importlib, sys
@@ -270,22 +272,20 @@ for name in ("wandb", "matplotlib", "imageio", "PIL"):
 # ---- --help
 
 
-def meanings(cls: type) -> dict[str, str]:
-    """The text below each field in the source of a config class and the classes that it inherits from."""
+def meanings(config: Dense) -> dict[str, str]:
+    """The text below each field in the source of the classes of a config, its task and its model, and of those they inherit from."""
     found = {}
-    sources = [(REPOSITORY / "configs" / file).read_text() for file in ("base.py", "ticket.py")]
-    nodes = [node for source in sources for node in ast.parse(source).body]
-    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
-    for ancestor in reversed(cls.__mro__):
-        body = classes[ancestor.__name__].body if ancestor.__name__ in classes else []
-        for node, text in itertools.pairwise(body):
-            if isinstance(node, ast.AnnAssign) and isinstance(text, ast.Expr):
-                found[node.target.id] = " ".join(text.value.value.split())
+    for part in (config, config.task, config.model):
+        for ancestor in reversed(type(part).__mro__[:-1]):
+            (node,) = ast.parse(inspect.getsource(ancestor)).body
+            for field, text in itertools.pairwise(node.body):
+                if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+                    found[field.target.id] = " ".join(text.value.value.split())
     return found
 
 
 @pytest.mark.parametrize(
-    ("script", "config", "cls"),
+    ("script", "config", "usual"),
     [
         ("train", "configs/config.py", MLPConfig),
         ("prune", "configs/config_pruning.py", MLPTicketConfig),
@@ -294,17 +294,20 @@ def meanings(cls: type) -> dict[str, str]:
         ("main", "configs/config_pruning_transformer.py", TransformerTicketConfig),
     ],
 )
-def test_help_tells_what_every_field_means(place, monkeypatch, script, config, cls):
-    monkeypatch.setenv("COLUMNS", "150")
+def test_help_tells_what_every_field_means(place, monkeypatch, script, config, usual):
+    monkeypatch.setenv("COLUMNS", "90")
     outcome = call(script, f"--config={config}", "--help", size=())
     assert (outcome.status, outcome.err) == (0, "")
     text = " ".join(outcome.out.replace("│", " ").replace("|", " ").split())
-    told = meanings(cls)
-    names = [field.name for field in fields(cls)]
-    for name in names:
+    told = meanings(usual())
+    names = set(usual().as_dict())
+    assert set(told) == names - {"task", "model"}
+    for name in told:
         assert f"--{name} " in text, name
         meaning = " ".join(told[name].replace("|", " ").split())
         assert meaning in text, name
+    for name in ("task", "model"):
+        assert f"--{name} {{" in text, name
     assert "--rerun" in text
     assert "--config" in text
     assert ("--checkpoint" in text) == ("prune_at" in names)

@@ -15,7 +15,7 @@ from scripts import call, run_folders
 from configs.base import MLPConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig
 from experiments import members, runner
-from experiments.jobs import dense_job, ticket_job
+from experiments.jobs import job_of
 from experiments.reading import read_metrics
 from experiments.runner import run_job, run_population
 from training.loop import capture
@@ -95,9 +95,9 @@ def test_a_graph_of_another_device_is_not_taken_for_a_step():
 
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_a_run_on_the_gpu_is_the_run_on_the_cpu(kind, tmp_path):
-    config = replace(CONFIGS[kind], num_epochs=40)
+    config = CONFIGS[kind].but(num_epochs=40)
     for device in ("cpu", "cuda"):
-        run_job(dense_job(replace(config, device=device, root=str(tmp_path / device))))
+        run_job(job_of(config.but(device=device, root=str(tmp_path / device))))
     (one,), (other,) = run_folders(tmp_path / "cpu")[0], run_folders(tmp_path / "cuda")[0]
     assert_close(one, other, 1e-3)
     assert json.loads((other / "config.json").read_text())["executed"]["cuda"] is True
@@ -105,10 +105,10 @@ def test_a_run_on_the_gpu_is_the_run_on_the_cpu(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_a_population_on_the_gpu_is_its_single_runs(kind, tmp_path):
-    configs = [replace(CONFIGS[kind], num_epochs=60, seed=seed, lr=lr) for seed, lr in enumerate((1e-3, 3e-3, 1e-2))]
+    configs = [CONFIGS[kind].but(num_epochs=60, seed=seed, lr=lr) for seed, lr in enumerate((1e-3, 3e-3, 1e-2))]
     for config in configs:
-        run_job(dense_job(replace(config, root=str(tmp_path / "alone"))))
-    together = run_population([dense_job(replace(config, root=str(tmp_path / "together"))) for config in configs])
+        run_job(job_of(config.but(root=str(tmp_path / "alone"))))
+    together = run_population([job_of(config.but(root=str(tmp_path / "together"))) for config in configs])
     assert len(together) == 3
     for folder in together:
         assert_close(tmp_path / "alone" / folder.path.name, folder.path, 1e-3)
@@ -116,8 +116,8 @@ def test_a_population_on_the_gpu_is_its_single_runs(kind, tmp_path):
 
 def test_tickets_of_a_population_keep_their_masks_on_the_gpu(tmp_path):
     config = MLPTicketConfig(**SMALL | {"num_epochs": 40}, d_emb=24, d_model=12, root=str(tmp_path))
-    run_job(dense_job(config))
-    jobs = [ticket_job(replace(config, pruning_rate=rate)) for rate in (0.3, 0.6)]
+    run_job(job_of(config.dense()))
+    jobs = [job_of(config.but(pruning_rate=rate)) for rate in (0.3, 0.6)]
     for job, folder in zip(jobs, run_population(jobs), strict=True):
         final = torch.load(folder.path / "final.pth", weights_only=True)["model"]
         assert all(not bool(final[name][~kept].any()) for name, kept in job.mask.items())
@@ -126,7 +126,7 @@ def test_tickets_of_a_population_keep_their_masks_on_the_gpu(tmp_path):
 @several
 def test_a_run_on_the_second_gpu_moves(tmp_path):
     for device in ("cuda:0", "cuda:1"):
-        run_job(dense_job(replace(CONFIGS["mlp"], device=device, num_epochs=40, root=str(tmp_path / device))))
+        run_job(job_of(CONFIGS["mlp"].but(device=device, num_epochs=40, root=str(tmp_path / device))))
     (one,), (other,) = (run_folders(tmp_path / name)[0] for name in ("cuda:0", "cuda:1"))
     assert_close(one, other, 1e-6)
     assert read_metrics(other)["l2norm"][-1] != read_metrics(other)["l2norm"][0]
@@ -134,8 +134,8 @@ def test_a_run_on_the_second_gpu_moves(tmp_path):
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.permutations(("cpu", "cuda"))))
 def test_a_run_goes_on_on_the_other_device(first, second, tmp_path, monkeypatch):
-    config = replace(CONFIGS["mlp"], num_epochs=60, save_every=20)
-    run_job(dense_job(replace(config, device=second, root=str(tmp_path / "alone"))))
+    config = CONFIGS["mlp"].but(num_epochs=60, save_every=20)
+    run_job(job_of(config.but(device=second, root=str(tmp_path / "alone"))))
     whole = members.train
 
     def interrupted(*args, **named):
@@ -150,8 +150,8 @@ def test_a_run_goes_on_on_the_other_device(first, second, tmp_path, monkeypatch)
             lambda self, e, v, g, s, real=members.Recorder.observe: real(self, e, v, g, replace(s, num_epochs=60)),
         )
         with pytest.raises(KeyboardInterrupt):
-            run_job(dense_job(replace(config, device=first, root=str(tmp_path / "moved"))))
-    run_job(dense_job(replace(config, device=second, root=str(tmp_path / "moved"))))
+            run_job(job_of(config.but(device=first, root=str(tmp_path / "moved"))))
+    run_job(job_of(config.but(device=second, root=str(tmp_path / "moved"))))
     (one,), (other,) = run_folders(tmp_path / "alone")[0], run_folders(tmp_path / "moved")[0]
     assert_close(one, other, 1e-3)
     assert json.loads((other / "config.json").read_text())["executed"]["cuda"] is True
@@ -168,14 +168,14 @@ def test_out_of_memory_halves_the_population_and_frees_what_failed(tmp_path, mon
         return whole(model, split, loss, optimizer, recorders, *more, **named)
 
     monkeypatch.setattr(members, "train", greedy)
-    configs = [replace(CONFIGS["mlp"], num_epochs=20, seed=seed, root=str(tmp_path)) for seed in range(4)]
-    assert len(run_population([dense_job(config) for config in configs])) == 4
+    configs = [CONFIGS["mlp"].but(num_epochs=20, seed=seed, root=str(tmp_path)) for seed in range(4)]
+    assert len(run_population([job_of(config) for config in configs])) == 4
     assert len(failed) == 3, "four, then two and two"
     assert all((folder / "summary.json").exists() for folder in run_folders(tmp_path)[0])
 
 
 def test_memory_that_the_allocator_keeps_counts_as_free():
-    job = dense_job(CONFIGS["mlp"])
+    job = job_of(CONFIGS["mlp"])
     member = members.prepare(job, runner.build_split(job.config))
     held = torch.empty(2**30, dtype=torch.uint8, device="cuda")
     del held  # the allocator keeps it

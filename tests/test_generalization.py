@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from slow_rule import slow_rule
 
 from training.generalization import generalization
-from training.metrics import is_due
+from training.loop import Schedule
 
 pytestmark = pytest.mark.numerics
 
@@ -100,7 +100,7 @@ def test_what_is_marked_unstable():
 
 def test_an_unstable_run_of_the_tuned_grid_does_not_pass_for_one_that_generalizes_early():
     """Up and down in turn, on the schedule of the records: the first crossing says 133, the rule that it does not hold."""
-    epochs = [e for e in range(10_001) if is_due(e)]
+    epochs = [e for e in range(10_001) if Schedule(10_000, 2_000).records(e)]
     accuracies = [0.1 if e < 133 or e // 150 % 2 else 0.99 for e in epochs]
     found = generalization(epochs, accuracies, 0.95)
     assert (found.first, found.t_gen, found.status) == (

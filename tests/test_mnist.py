@@ -24,11 +24,11 @@ from data import mnist
 from experiments import members, runner
 from experiments.build import build_model, build_split
 from experiments.checkpoints import list_checkpoints
-from experiments.jobs import dense_job
+from experiments.jobs import job_of
 from experiments.recording import Recorder
 from reporting.tables import read_result
 from training import loop
-from training.metrics import is_checkpoint, is_due
+from training.loop import Schedule
 
 pytestmark = pytest.mark.numerics
 
@@ -366,7 +366,7 @@ def test_the_test_images_are_evaluated_on_schedule_and_cost_little(place, monkey
     measure = loop.measure
     monkeypatch.setattr(loop, "measure", lambda *given: evaluated.append(0) or measure(*given))
     works("train_mnist", "--num_epochs=450", "--save_every=33", "--d_model=2", "--train_size=10")
-    due = {epoch for epoch in range(451) if is_due(epoch) or is_checkpoint(epoch, 33)} | {450}
+    due = {epoch for epoch in range(451) if Schedule(450, 33).records(epoch)} | {450}
     assert [row[0] for row in rows_of(run_folders("runs")[0][0])] == sorted(due)
     assert len(evaluated) == len(due)
     # A training step is a forward and two backward products; a record is a forward pass over both sets.
@@ -392,7 +392,7 @@ def test_a_population_equals_single_runs(num_layers, tmp_path, monkeypatch, in_f
                 root=str(tmp_path / root),
                 **settings,
             )
-            yield dense_job(config)
+            yield job_of(config)
 
     alone = [runner.run_job(job) for job in jobs("alone")]
     together = runner.run_population(jobs("together"))

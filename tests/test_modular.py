@@ -51,7 +51,7 @@ def table(fn_name, p, seed=0):
 
 
 def tensors_of(split):
-    return [getattr(split, field.name) for field in fields(split) if field.name != "num_classes"]
+    return [getattr(split, field.name) for field in fields(split) if field.name not in ("num_classes", "num_inputs")]
 
 
 def same(one, other):

@@ -27,6 +27,7 @@ RUNS = {
     "control": (MLPTicketConfig(use_mask=False), HOW),
     "population": (MLPConfig(), HOW | {"population": True}),
     "cuda": (MLPConfig(), HOW | {"cuda": True}),
+    "stops": (MLPConfig(stop_after_gen=True), HOW),
     "decayed": (MLPTicketConfig(weight_decay=0.0, retrain_weight_decay=3.0), HOW),
 }
 ALL = set(RUNS)
@@ -71,11 +72,11 @@ def edit(monkeypatch):
         ("models/mlp.py", "counts @ (self.W_inproj @ self.W_E).mT", "counts @ (self.W_inproj @ self.W_E).mT * 2", MLPS),
         ("models/mlp.py", "return hidden @ self.W_out.mT", "return 2 * hidden @ self.W_out.mT", {"mnist", "batches"}),
         ("models/transformer.py", "return scores.softmax(-1)", "return scores.softmax(-2)", {"transformer"}),
-        ("models/mlp.py", '"gelu": F.gelu', '"gelu": F.silu', set()),
+        ("models/model.py", '"gelu": F.gelu', '"gelu": F.silu', set()),
         ("training/losses.py", "(logits - target).square()", "(logits - target).abs()", {"mnist", "batches"}),
         ("training/losses.py", "nll.view(y.shape).mean(-1)", "nll.view(y.shape).sum(-1)", ALL - {"mnist", "batches"}),
         ("training/losses.py", "lp_alpha * torch.stack", "2 * lp_alpha * torch.stack", {"lp"}),
-        ("training/optimizer.py", "betas, 1e-8", "betas, 1e-7", ALL),
+        ("training/optimizer.py", "eps = 1e-8", "eps = 1e-7", ALL),
         ("training/optimizer.py", "self.fused.step()", "self.fused.step(None)", ALL),
         ("training/optimizer.py", "lerp_(adamw.grad, 1 - beta1)", "lerp_(adamw.grad, 1)", {"population"}),
         ("training/loop.py", "objective.sum().backward()", "(2 * objective).sum().backward()", ALL),
@@ -86,14 +87,15 @@ def edit(monkeypatch):
         ("training/metrics.py", "seen.flat.double().abs()", "seen.flat.abs()", {"l1norm"}),
         ("training/metrics.py", "accuracy(seen.train)", "accuracy(seen.test)", {"train_acc"}),
         ("training/metrics.py", "(seen.logits.argmax(-1) == seen.y)", "(seen.logits.argmin(-1) == seen.y)", {"train_acc", "test_acc"}),
-        ("training/metrics.py", "(0, 100, 200, 500, 1000)", "(0, 100, 200, 500, 2000)", ALL),
+        ("training/loop.py", "(0, 100, 200, 500, 1000)", "(0, 100, 200, 500, 2000)", ALL),
         ("experiments/build.py", 'dense / "init.pth"', 'dense / "100.pth"', TICKETS | {"control"}),
         ("experiments/build.py", "model.load_state_dict(load_weights(init, model))", "load_weights(init, model)", ALL),
         ("experiments/build.py", 'return state["optimizer"] if epoch else None', "return None", ALL),
         ("configs/ticket.py", "getattr(self, name) if value is None else value for", "value for", TICKETS | {"control"}),
         ("training/population.py", "torch.stack([member[name].data for", "torch.stack([2 * member[name].data for", {"population"}),
         ("training/loop.py", "import functools\n", "import functools\n\ntorch.set_float32_matmul_precision('medium')\n", ALL),
-        ("training/metrics.py", "if test_loss < stopping_thresh", "if test_loss <= stopping_thresh", set()),
+        ("training/loop.py", "and test_loss < self.stopping_thresh", "and test_loss <= self.stopping_thresh", set()),
+        ("training/generalization.py", "if max(test_acc) < threshold", "if max(test_acc) <= threshold", {"stops"}),
         ("pruning/scores.py", "weight.abs()", "weight", {"ticket", "decayed"}),
         ("pruning/scores.py", "torch.rand(weight.shape", "torch.randn(weight.shape", {"random"}),
         ("pruning/masks.py", "round(rate * scores.numel())", "int(rate * scores.numel())", TICKETS),
@@ -126,24 +128,25 @@ def test_what_an_edit_makes_another_run(before, edit, file, old, new, others):
     [
         ("data/modular.py", "Operation(lambda a, b, p: (a + b) % p, True)", "Operation(_divide, True)", "Operation(max, True)"),
         ("data/modular.py", "Operation(lambda a, b, p: (a + b) % p, True)", "Operation(power(2), True)", "Operation(power(3), True)"),
-        ("models/mlp.py", '"relu": F.relu', '"relu": nn.LeakyReLU(0.1)', '"relu": nn.LeakyReLU(0.3)'),
-        ("models/mlp.py", '"relu": F.relu', '"relu": functools.partial(F.relu, 1)', '"relu": functools.partial(F.relu, 2)'),
+        ("models/model.py", '"relu": F.relu', '"relu": nn.LeakyReLU(0.1)', '"relu": nn.LeakyReLU(0.3)'),
+        ("models/model.py", '"relu": F.relu', '"relu": functools.partial(F.relu, 1)', '"relu": functools.partial(F.relu, 2)'),
         ("training/loop.py", "@torch.no_grad()\ndef measure", "torch.set_x(1)\n@torch.no_grad()\ndef measure",
          "torch.set_x(2)\n@torch.no_grad()\ndef measure"),
         ("training/losses.py", "def cross_entropy(", "def cross_entropy(", "import torch.x\n\n\ndef cross_entropy("),
-        ("training/optimizer.py", "    def __init__(", "    eps: float = 1e-8\n\n    def __init__(",
-         "    eps: float = 1e-3\n\n    def __init__("),
-        ("training/optimizer.py", "def update_population", "class AdamW(AdamW):\n    x = 1\n\n\ndef update_population",
-         "class AdamW(AdamW):\n    x = 2\n\n\ndef update_population"),
-        ("experiments/build.py", "return SPLITS[config.kind](config)", "config.subject", "config.identity()"),
-        ("experiments/build.py", "def build_loss(config: RunConfig) -> Loss:",
+        ("training/optimizer.py", "    eps = 1e-8", "    eps: float = 1e-8", "    eps: float = 1e-3"),
+        ("training/optimizer.py", "# An optimizer is a class", "class AdamW(AdamW):\n    x = 1\n\n\n# An optimizer is a class",
+         "class AdamW(AdamW):\n    x = 2\n\n\n# An optimizer is a class"),
+        ("training/optimizer.py", "class AdamW(Optimizer):", "class AdamW(nn.Module):", "class AdamW(Tensor):"),
+        ("experiments/build.py", "return config.task.split(config.seed)", "config.kind", "config.identity()"),
+        ("experiments/build.py", "def build_loss(config: Dense) -> Loss:",
          "GAIN = {'relu': 1.0}\n\ndef build_loss(config, g=GAIN):",
          "GAIN = {'relu': 2.0}\n\ndef build_loss(config, g=GAIN):"),
-        ("experiments/build.py", "def build_loss(config: RunConfig) -> Loss:", "EPS = [1e-8]\n\ndef build_loss(config, e=EPS):",
+        ("experiments/build.py", "def build_loss(config: Dense) -> Loss:", "EPS = [1e-8]\n\ndef build_loss(config, e=EPS):",
          "EPS = [1e-7]\n\ndef build_loss(config, e=EPS):"),
-        ("experiments/build.py", "    return LOSSES[config.kind]", "    from training.losses import lp_penalty as f\n    return f",
+        ("experiments/build.py", "    return LOSSES[config.loss or config.task.loss]",
+         "    from training.losses import lp_penalty as f\n    return f",
          "    from training.losses import squared_error as f\n    return f"),
-        ("experiments/build.py", "    return LOSSES[config.kind]", "    if config.x.lp_alpha:\n        y = 1",
+        ("experiments/build.py", "    return LOSSES[config.loss or config.task.loss]", "    if config.x.lp_alpha:\n        y = 1",
          "    if config.x.lp_alpha:\n        y = 2"),
         ("experiments/build.py", "return dense / ", "return dense / ", "return dense.parent / "),
     ],
@@ -217,7 +220,7 @@ def test_new_choices_and_moved_code_leave_every_run_as_good_as_it_was(tmp_path):
         '    "train_squared": lambda seen: seen.train.loss**2,\n    "l1norm": lambda',
     )
     whole = (copy / "training/losses.py").read_text()
-    start, end = whole.index("def squared_error"), whole.index("def lp_penalty")
+    start, end = whole.index("def squared_error"), whole.index("# A loss is")
     (copy / "training/losses.py").write_text(
         whole[:start] + "from training.moved import squared_error\n\n\n" + whole[end:]
     )
@@ -225,9 +228,9 @@ def test_new_choices_and_moved_code_leave_every_run_as_good_as_it_was(tmp_path):
     replace(
         "training/loop.py",
         "from training.metrics import MEASURES, ",
-        "import training.metrics\nfrom training.metrics import MEASURES, ",
+        "import training.metrics\nfrom training.metrics import ",
     )
-    replace("training/loop.py", "if last or is_due(epoch) or", "if last or training.metrics.is_due(epoch) or")
+    replace("training/loop.py", "in MEASURES.values()", "in training.metrics.MEASURES.values()")
     said = subprocess.run(
         [sys.executable, "-c", SAY],
         cwd=copy,

@@ -33,7 +33,7 @@ from configs.ticket import MLPTicketConfig
 from experiments import members, runner, worker
 from experiments.build import build_split
 from experiments.folder import locks_work
-from experiments.jobs import dense_job, ticket_job
+from experiments.jobs import job_of
 from experiments.provenance import usable_cores
 from experiments.runner import run_job, run_population
 from experiments.source_hash import SCHEME
@@ -303,7 +303,7 @@ def test_a_population_whose_step_fails_is_reported_for_every_member(module, monk
 def test_the_seconds_of_a_population_are_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "members_that_fit", lambda member: 1)
     start = time.perf_counter()
-    folders = run_population([dense_job(config) for config in settings("mlp", tmp_path)])
+    folders = run_population([job_of(config) for config in settings("mlp", tmp_path)])
     assert sum(folder.summary()["seconds"] for folder in folders) < time.perf_counter() - start
     assert [folder.summary()["population"] for folder in folders] == [1, 1, 1]
     assert len(folders) == 3
@@ -431,7 +431,7 @@ def settings(kind: str, root: Path) -> list:
         base = MLPConfig(d_emb=12, d_model=8, lr=3e-3, **common)
     else:
         base = TransformerConfig(d_model=8, d_mlp=8, num_heads=2, num_layers=2, lr=3e-3, **common)
-    return [base, replace(base, seed=1, lr=1e-2), replace(base, seed=2, weight_decay=0.0)]
+    return [base, base.but(seed=1, lr=1e-2), base.but(seed=2, weight_decay=0.0)]
 
 
 def assert_close(one: Path, other: Path, tolerance: float = 1e-9) -> None:
@@ -451,8 +451,8 @@ def assert_close(one: Path, other: Path, tolerance: float = 1e-9) -> None:
 def test_a_population_leaves_what_single_runs_leave(kind, fits, tmp_path, monkeypatch, in_float64):
     monkeypatch.setattr(runner, "members_that_fit", lambda member: fits)
     for config in settings(kind, tmp_path / "alone"):
-        run_job(dense_job(config))
-    together = run_population([dense_job(config) for config in settings(kind, tmp_path / "together")])
+        run_job(job_of(config))
+    together = run_population([job_of(config) for config in settings(kind, tmp_path / "together")])
     assert len(together) == 3
     for folder in together:
         assert_close(tmp_path / "alone" / folder.path.name, folder.path)
@@ -462,18 +462,18 @@ def ticket_configs(root: Path) -> list[MLPTicketConfig]:
     base = MLPTicketConfig(**SMALL | {"num_epochs": 100}, root=str(root))
     return [
         base,
-        replace(base, pruning_rate=0.3, retrain_weight_decay=0.0),
-        replace(base, use_mask=False, retrain_lr=1e-3),
+        base.but(pruning_rate=0.3, retrain_weight_decay=0.0),
+        base.but(use_mask=False, retrain_lr=1e-3),
     ]
 
 
 @pytest.mark.numerics
 def test_members_may_have_masks_of_their_own_or_none(tmp_path, in_float64):
     for root in ("alone", "together"):
-        run_job(dense_job(ticket_configs(tmp_path / root)[0]))
+        run_job(job_of(ticket_configs(tmp_path / root)[0].dense()))
     for config in ticket_configs(tmp_path / "alone"):
-        run_job(ticket_job(config))
-    for folder in run_population([ticket_job(config) for config in ticket_configs(tmp_path / "together")]):
+        run_job(job_of(config))
+    for folder in run_population([job_of(config) for config in ticket_configs(tmp_path / "together")]):
         assert_close(tmp_path / "alone" / folder.path.name, folder.path)
 
 
@@ -488,13 +488,13 @@ def test_members_stop_by_the_rule_of_a_single_run_and_the_stack_shrinks(tmp_path
 
     monkeypatch.setattr(members, "train", counted)
     configs = [
-        replace(settings("mlp", tmp_path)[0], seed=seed, lr=lr, stopping_thresh=2.0, num_epochs=400)
+        settings("mlp", tmp_path)[0].but(seed=seed, lr=lr, stopping_thresh=2.0, num_epochs=400)
         for seed, lr in ((0, 0.03), (1, 0.01), (2, 1e-5), (3, 0.003))
     ]
     for config in configs:
-        run_job(dense_job(replace(config, root=str(tmp_path / "alone"))))
+        run_job(job_of(config.but(root=str(tmp_path / "alone"))))
     sizes.clear()
-    folders = run_population([dense_job(replace(config, root=str(tmp_path / "together"))) for config in configs])
+    folders = run_population([job_of(config.but(root=str(tmp_path / "together"))) for config in configs])
     assert {read_result(folder.path).summary["status"] for folder in folders} >= {"stopped", "completed"}
     assert sizes == [4, 2]
     for folder in folders:
@@ -504,10 +504,10 @@ def test_members_stop_by_the_rule_of_a_single_run_and_the_stack_shrinks(tmp_path
 @pytest.mark.numerics
 def test_a_member_that_diverges_does_not_disturb_the_others(tmp_path, in_float64):
     good = settings("mlp", tmp_path / "together")[:2]
-    bad = replace(good[0], seed=7, lr=1e30)
+    bad = good[0].but(seed=7, lr=1e30)
     for config in good:
-        run_job(dense_job(replace(config, root=str(tmp_path / "alone"))))
-    folders = run_population([dense_job(config) for config in (good[0], bad, good[1])])
+        run_job(job_of(config.but(root=str(tmp_path / "alone"))))
+    folders = run_population([job_of(config) for config in (good[0], bad, good[1])])
     told = [read_result(folder.path).summary["status"] for folder in folders]
     assert told == ["completed", "diverged", "completed"]
     for folder in (folders[0], folders[2]):
@@ -517,7 +517,7 @@ def test_a_member_that_diverges_does_not_disturb_the_others(tmp_path, in_float64
 @pytest.mark.numerics
 def test_an_interrupted_member_goes_on_in_a_population_and_alone(tmp_path, monkeypatch, in_float64):
     for config in settings("mlp", tmp_path / "alone"):
-        run_job(dense_job(config))
+        run_job(job_of(config))
     observe = experiments.recording.Recorder.observe
 
     def dies(recorder, epoch, *more):
@@ -526,14 +526,14 @@ def test_an_interrupted_member_goes_on_in_a_population_and_alone(tmp_path, monke
             raise KeyboardInterrupt
 
     configs = settings("mlp", tmp_path / "together")
-    jobs = [dense_job(config) for config in configs]
+    jobs = [job_of(config) for config in configs]
     with monkeypatch.context() as patch:
         patch.setattr(experiments.recording.Recorder, "observe", dies)
         with pytest.raises(KeyboardInterrupt):
             run_population(jobs)
     assert not done(tmp_path / "together")
-    run_job(dense_job(configs[0]))
-    run_population([dense_job(config) for config in configs])
+    run_job(job_of(configs[0]))
+    run_population([job_of(config) for config in configs])
     assert len(done(tmp_path / "together")) == 3
     for name in done(tmp_path / "together"):
         assert_close(tmp_path / "alone" / name, tmp_path / "together" / name)
@@ -541,7 +541,7 @@ def test_an_interrupted_member_goes_on_in_a_population_and_alone(tmp_path, monke
 
 def test_what_another_process_holds_is_left_out(tmp_path):
     configs = settings("mlp", tmp_path)
-    held = dense_job(configs[1]).folder
+    held = job_of(configs[1]).folder
     command = f"import sys; sys.path.insert(0, {str(scripts.REPOSITORY)!r})\n" + (
         f"from experiments.folder import RunFolder; from pathlib import Path\n"
         f"with RunFolder(Path({str(held.path)!r}), {{}}).lock(): print('held', flush=True); input()"
@@ -550,7 +550,7 @@ def test_what_another_process_holds_is_left_out(tmp_path):
         [sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout.readline() == "held\n"
-        trained = run_population([dense_job(config) for config in configs])
+        trained = run_population([job_of(config) for config in configs])
         other.communicate("\n")
     assert held.path.name not in [folder.path.name for folder in trained]
     assert len(trained) == 2
@@ -618,7 +618,7 @@ def test_array_tasks_share_what_populations_train(module, monkeypatch):
 
 def test_the_memory_of_a_member_is_counted_not_guessed():
     config = settings("mlp", Path("nowhere"))[0]
-    jobs = [dense_job(one) for one in (config, replace(config, d_model=800))]
+    jobs = [job_of(one) for one in (config, config.but(d_model=800))]
     small, wide = (members.prepare(job, build_split(job.config)) for job in jobs)
     counted = [
         members.bytes_of_member(member.model, member.split, members.build_loss(config)) for member in (small, wide)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +22,7 @@ from pruning.masks import make_mask
 from pruning.scores import score
 from training.loop import Schedule, measure, member_state, train
 from training.losses import cross_entropy, lp_penalty, squared_error
-from training.metrics import MEASURES, Pass, Seen, accuracy, first_epoch, is_checkpoint, is_due, right_probability
+from training.metrics import MEASURES, Pass, Seen, accuracy, first_epoch, right_probability
 from training.optimizer import ALIGNMENT, AdamW
 
 pytestmark = pytest.mark.numerics
@@ -50,14 +51,12 @@ def make_split(kind, seed=0, num_train=12, num_test=9):
     else:
         x = torch.randint(sizes["p"], (count, 2), generator=source)
     y = torch.randint(sizes["num_classes"], (count,), generator=source)
-    return Split(x[:num_train], y[:num_train], x[num_train:], y[num_train:], sizes["num_classes"])
+    return Split(x[:num_train], y[:num_train], x[num_train:], y[num_train:], sizes["num_classes"], sizes.get("p", 11))
 
 
 def stack_splits(splits):
     names = ("train_x", "train_y", "test_x", "test_y")
-    return Split(
-        **{name: torch.stack([getattr(s, name) for s in splits]) for name in names}, num_classes=splits[0].num_classes
-    )
+    return replace(splits[0], **{name: torch.stack([getattr(s, name) for s in splits]) for name in names})
 
 
 def norms(flat):
@@ -211,7 +210,7 @@ def test_a_gradient_is_used_once():
         for factor in factors:
             sum(factor * weight.sum() for weight in model.parameters()).backward()
             optimizer.step()
-    moments = [optimizer.state_dict()["exp_avg"] for optimizer in optimizers]
+    moments = [optimizer.state["exp_avg"] for optimizer in optimizers]
     close(moments[0][0], torch.tensor(0.9 * 0.1 + 0.1))
     close(moments[1][0], torch.tensor(0.9 * 0.1 + 0.1 * 3))
 
@@ -238,16 +237,16 @@ def test_a_saved_state_goes_on_bit_for_bit(members, masked):
     model, optimizer = fresh()
     steps(model, optimizer, 20)
     weights = weights_of(model)
-    state = {name: tensor.clone() for name, tensor in optimizer.state_dict().items()}
+    state = {name: tensor.clone() for name, tensor in optimizer.state.items()}
     steps(model, optimizer, 20)
     again, resumed = fresh()
     steps(again, resumed, 7)
     resumed.load_weights(weights)
-    resumed.load_state_dict(state)
+    resumed.load_state(state)
     assert_same_bits(weights_of(again), weights)
     steps(again, resumed, 20)
     assert_same_bits(weights_of(again), weights_of(model))
-    assert_same_bits(resumed.state_dict(), optimizer.state_dict())
+    assert_same_bits(resumed.state, optimizer.state)
 
 
 # Masks outside the model and masks in the forward pass
@@ -307,7 +306,7 @@ def test_the_penalty_changes_what_is_learned():
 
 
 def test_the_first_hundred_epochs_are_due_and_then_steps_are_at_most_1_percent():
-    due = [epoch for epoch in range(120_000) if is_due(epoch)]
+    due = [epoch for epoch in range(120_000) if Schedule(10**6, 10**6).records(epoch)]
     assert due[:101] == list(range(101))
     for epoch, following in itertools.pairwise(due[100:]):
         assert following - epoch <= max(1, epoch / 100)
@@ -317,8 +316,27 @@ def test_the_first_hundred_epochs_are_due_and_then_steps_are_at_most_1_percent()
 
 
 def test_checkpoints_are_the_early_ones_and_the_multiples():
-    assert [e for e in range(6_001) if is_checkpoint(e, 2_000)] == [0, 100, 200, 500, 1_000, 2_000, 4_000, 6_000]
-    assert [e for e in range(1_001) if is_checkpoint(e, 300)] == [0, 100, 200, 300, 500, 600, 900, 1_000]
+    assert [e for e in range(6_001) if Schedule(6_000, 2_000).saves(e)] == [
+        0,
+        100,
+        200,
+        500,
+        1_000,
+        2_000,
+        4_000,
+        6_000,
+    ]
+    assert [e for e in range(1_001) if Schedule(1_000, 300, (7, 900)).saves(e)] == [
+        0,
+        7,
+        100,
+        200,
+        300,
+        500,
+        600,
+        900,
+        1_000,
+    ]
 
 
 @pytest.mark.parametrize(("lead", "shares_labels"), [((), True), ((3,), False), ((3,), True), ((2, 2), False)])
@@ -493,7 +511,7 @@ def test_epoch_e_is_the_weights_after_exactly_e_updates(kind):
     for state, weights in zip(noted.states, expected, strict=True):
         assert_weights_close(state["model"], weights, 1e-10)
     assert_same_bits(noted.states[0]["model"], weights_of(build(kind).double()))
-    assert optimizer.state_dict()["step"] == 25
+    assert optimizer.state["step"] == 25
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -541,7 +559,7 @@ def test_going_on_from_a_saved_state_equals_never_having_stopped(kind):
     model = build(kind, seed=5)
     optimizer = AdamW(model, 1e-2, 1.0, BETAS, mask)
     optimizer.load_weights(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
+    optimizer.load_state(state["optimizer"])
     rest = Notes()
     train(model, split, LOSSES[kind], optimizer, [rest], Schedule(60, 10_000, lp_alpha=0.01), start=37)
     assert rest.rows == whole.rows[37:]
@@ -634,7 +652,7 @@ def train_and_finish(model, split, loss, recorder, schedule, lr=1e-2):
 @pytest.mark.parametrize("stop_at", [37, 204])
 def test_a_run_stops_at_the_first_recorded_epoch_with_test_loss_below_the_threshold(recorder, stop_at):
     split = make_split("image")
-    split = Split(split.train_x, split.train_y, split.train_x[:6], split.train_y[:6], split.num_classes)
+    split = replace(split, test_x=split.train_x[:6], test_y=split.train_y[:6])
     noted, _ = run(build("image"), split, squared_error, 300, weight_decay=0.0, lr=1e-3)
     test_losses = dict(zip(noted.epochs, [row[1] for row in noted.rows], strict=True))
     previous = max(epoch for epoch in noted.epochs if epoch < stop_at)
@@ -746,7 +764,7 @@ def compare_population_with_singles(
     rates, decays = (3e-4, 1e-3, 3e-3), (1.0, 0.0, 3.0)
     splits = [make_split(kind, 0 if shares_split else seed) for seed in range(3)]
     if kind == "image":
-        splits = [Split(s.train_x.to(dtype), s.train_y, s.test_x.to(dtype), s.test_y, s.num_classes) for s in splits]
+        splits = [replace(s, train_x=s.train_x.to(dtype), test_x=s.test_x.to(dtype)) for s in splits]
     models = lambda: [build(kind, seed, num_layers=num_layers).to(dtype) for seed in range(3)]
     masks = [
         random_mask(model, rate, seed) for seed, (model, rate) in enumerate(zip(models(), (0.6, 0, 0.3), strict=True))

@@ -11,6 +11,7 @@ record, which must be at t + 1,000 or later; before that, t is refuted once more
 After a divergence every epoch to the budget counts as below.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,6 +96,17 @@ def generalization(
     known_until = next((epoch for epoch in (t_gen, undecided) if epoch is not None), max(end - 1, 0))
     below_after = None if after is None else float(epochs_below(after, end) / (end - after))
     return Generalization(t_gen, first, status, known_until, below_after)
+
+
+def is_certain(epochs: Sequence[float], test_acc: Sequence[float], threshold: float) -> bool:
+    """Whether a run that is recorded so far has a t_gen that it keeps, however it goes on: its whole window has been seen.
+
+    The windows of all earlier crossings end before that one, so that they have been refuted for good.
+    """
+    if max(test_acc) < threshold:
+        return False
+    t_gen = generalization(epochs, test_acc, threshold).t_gen
+    return t_gen is not None and t_gen + max(t_gen // 4, LEAST_WINDOW) <= epochs[-1] + 1
 
 
 def _first(epochs: np.ndarray) -> int | None:

@@ -12,26 +12,51 @@ from common.errors import Interrupted
 from common.randomness import generator
 from data.split import Split
 from training.losses import Loss, lp_penalty
-from training.metrics import MEASURES, Pass, Seen, is_checkpoint, is_due
-from training.optimizer import AdamW
+from training.metrics import MEASURES, Pass, Seen
+from training.optimizer import Optimizer
 from training.signals import catch_signals, exit_status
+
+EARLY_CHECKPOINTS = (0, 100, 200, 500, 1000)
 
 
 @dataclass(frozen=True)
 class Schedule:
     """When to measure, save and end, and what an epoch is.
 
-    ``stopping_thresh``: a test loss, or None. ``lp``, ``lp_alpha``: the penalty. ``batch_size``: None for full batch; else an
-    epoch is one pass over the training set in an order that ``seed`` and the epoch give, so that resuming needs no state.
+    ``save_at``: epochs to save besides those of ``save_every``. ``stopping_thresh``: a test loss, or None. ``stop_after_gen``: the
+    test accuracy whose t_gen ends the run once it is certain, or None. ``lp``, ``lp_alpha``: the penalty.
+    ``batch_size``: None for full batch; else an epoch is one pass over the training set in an order that ``seed`` and the epoch give,
+    so that resuming needs no state.
     """
 
     num_epochs: int
     save_every: int
+    save_at: tuple[int, ...] = ()
     stopping_thresh: float | None = None
+    stop_after_gen: float | None = None
     lp: float = 2.0
     lp_alpha: float = 0.0
     batch_size: int | None = None
     seed: int = 0
+
+    def saves(self, epoch: int) -> bool:
+        """Whether ``epoch`` is saved; the last epoch of a run is saved as well."""
+        return epoch in EARLY_CHECKPOINTS or epoch % self.save_every == 0 or epoch in self.save_at
+
+    def records(self, epoch: int) -> bool:
+        """Whether ``epoch`` is recorded: each to 100, then in steps of at most 1 %, and what is saved; the last as well.
+
+        A function of the epoch alone. Grokking is read on a log axis, so the records are dense where the axis is.
+        """
+        return epoch % max(1, epoch // 100) == 0 or self.saves(epoch)
+
+    def outcome(self, epoch: int, test_loss: float) -> str | None:
+        """How a run ends at this recorded epoch, "completed" or "stopped"; None while it goes on."""
+        if epoch == self.num_epochs:
+            return "completed"
+        if self.stopping_thresh and test_loss < self.stopping_thresh:
+            return "stopped"
+        return None
 
 
 @torch.no_grad()
@@ -49,7 +74,7 @@ def train(
     model: nn.Module,
     split: Split,
     loss: Loss,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     recorders: Sequence,
     schedule: Schedule,
     *,
@@ -78,7 +103,7 @@ def train(
     with catch_signals() as signals:
         for epoch in range(start, schedule.num_epochs + 1):
             last = epoch == schedule.num_epochs
-            if last or is_due(epoch) or is_checkpoint(epoch, schedule.save_every):
+            if last or schedule.records(epoch):
                 rows = measure(model, train_set, test_set, loss, optimizer.flat).reshape(len(recorders), -1).tolist()
                 for member, (recorder, row) in enumerate(zip(recorders, rows, strict=True)):
                     try:
@@ -109,13 +134,13 @@ def train(
     return epoch
 
 
-def capture(step: Callable[[], None], optimizer: AdamW) -> Callable[[], None]:
+def capture(step: Callable[[], None], optimizer: Optimizer) -> Callable[[], None]:
     """``step`` as a CUDA graph: one launch an epoch instead of some fifty, of which each costs more than its work.
 
     The steps that warm up and record the graph, and the replay that shows that it does something, are undone. The graph is recorded
     on the weights' own device, whichever is the current one: on another it would be empty.
     """
-    tensors = (optimizer.flat, *optimizer.state_dict().values())
+    tensors = (optimizer.flat, *optimizer.state.values())
     before = [tensor.detach().clone() for tensor in tensors]
     with torch.cuda.device(optimizer.flat.device):
         side = torch.cuda.Stream()
@@ -150,7 +175,7 @@ def batches(split: Split, schedule: Schedule, epoch: int) -> Iterable[tuple[Tens
     return ((split.train_x[part], split.train_y[part]) for part in parts)
 
 
-def member_state(model: nn.Module, optimizer: AdamW, member: int) -> dict:
+def member_state(model: nn.Module, optimizer: Optimizer, member: int) -> dict:
     """One network's weights and optimizer state, on the CPU and without the population's axis."""
 
     def own(tensor: Tensor) -> Tensor:
@@ -158,4 +183,4 @@ def member_state(model: nn.Module, optimizer: AdamW, member: int) -> dict:
         return (tensor[member] if optimizer.is_population and tensor.dim() else tensor).cpu().clone()
 
     weights = {name: own(weight) for name, weight in model.state_dict().items()}
-    return {"model": weights, "optimizer": {name: own(tensor) for name, tensor in optimizer.state_dict().items()}}
+    return {"model": weights, "optimizer": {name: own(tensor) for name, tensor in optimizer.state.items()}}

@@ -22,6 +22,10 @@ def squared_error(logits: Tensor, y: Tensor) -> Tensor:
     return (logits - target).square().mean((-2, -1))
 
 
+# A loss is a function like these and its name here.
+LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "squared_error": squared_error}
+
+
 def lp_penalty(model: nn.Module, lp: float, lp_alpha: float) -> Tensor:
     """``lp_alpha * mean over matrices of ||W||_lp``, ``-> (...)``."""
     norms = [torch.linalg.vector_norm(weight, lp, dim=(-2, -1)) for weight in model.parameters()]

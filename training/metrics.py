@@ -1,12 +1,10 @@
-"""What is measured, when, and what is read from it afterwards."""
+"""What is measured, and what is read from it afterwards."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
-
-EARLY_CHECKPOINTS = (0, 100, 200, 500, 1000)
 
 
 class Pass(NamedTuple):
@@ -23,19 +21,6 @@ class Seen(NamedTuple):
     train: Pass
     test: Pass
     flat: Tensor
-
-
-def is_due(epoch: int) -> bool:
-    """Whether ``epoch`` is recorded: each to 100, then in steps of at most 1 %, a function of the epoch alone.
-
-    Grokking is read on a log axis, so the records are dense where the axis is.
-    """
-    return epoch % max(1, epoch // 100) == 0
-
-
-def is_checkpoint(epoch: int, save_every: int) -> bool:
-    """Whether ``epoch`` is saved; the last epoch of a run is saved as well."""
-    return epoch in EARLY_CHECKPOINTS or epoch % save_every == 0
 
 
 def accuracy(seen: Pass) -> Tensor:
@@ -77,15 +62,6 @@ FIRST_COLUMNS = (
 def columns() -> tuple[str, ...]:
     """The columns of metrics.csv."""
     return ("epoch", *MEASURES)
-
-
-def outcome(epoch: int, test_loss: float, num_epochs: int, stopping_thresh: float | None) -> str | None:
-    """How a run ends at this recorded epoch, "completed" or "stopped"; None while it goes on."""
-    if epoch == num_epochs:
-        return "completed"
-    if stopping_thresh:
-        return "stopped" if test_loss < stopping_thresh else None
-    return None
 
 
 def first_epoch(metrics: dict[str, np.ndarray], column: str, threshold: float) -> int | None:

@@ -2,11 +2,12 @@
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from data.split import Split
+from data.split import TENSORS, Split
 from training.losses import Loss
 
 
@@ -14,6 +15,14 @@ def stack(tensors: Sequence[Tensor]) -> Tensor:
     """``R x (...) -> (R, ...)``; one tensor that all share stays as it is, and is broadcast."""
     first = tensors[0]
     return first if all(tensor is first or tensor.equal(first) for tensor in tensors) else torch.stack(list(tensors))
+
+
+def stack_states(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Optimizers' states, each tensor with a leading axis; the number of steps is the same in all."""
+    return {
+        name: torch.stack([state[name] for state in states]) if first.dim() else first
+        for name, first in states[0].items()
+    }
 
 
 def stack_models(models: Sequence[nn.Module]) -> nn.Module:
@@ -27,10 +36,7 @@ def stack_models(models: Sequence[nn.Module]) -> nn.Module:
 
 def stack_splits(splits: Sequence[Split]) -> Split:
     """One split with a leading axis; inputs or labels that all members share have none."""
-    names = ("train_x", "train_y", "test_x", "test_y")
-    return Split(
-        **{name: stack([getattr(split, name) for split in splits]) for name in names}, num_classes=splits[0].num_classes
-    )
+    return replace(splits[0], **{name: stack([getattr(split, name) for split in splits]) for name in TENSORS})
 
 
 def stack_masks(masks: Sequence[dict[str, Tensor] | None], model: nn.Module) -> dict[str, Tensor] | None:

@@ -1,0 +1,44 @@
+"""The paper's experiments: pairs of a task and a model that have a name, config modules and settings of their own."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """``settings`` and ``of_ticket``: what differs from the fields' defaults, in a dense run and in what its tickets add."""
+
+    task: str
+    model: str
+    module: str
+    ticket_module: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    of_ticket: dict[str, Any] = field(default_factory=dict)
+
+
+EXPERIMENTS = {
+    "mlp": Experiment("modular", "mlp", "configs/config.py", "configs/config_pruning.py"),
+    # Not read at 0.95: of five seeds the dense networks end at 0.88 to 1.00 and hover there, the tickets at 0.89 to 1.00. All ten
+    # get to 0.80 and stay, so that this tells when a network generalizes, and not at which level it settles.
+    "transformer": Experiment(
+        "modular",
+        "transformer",
+        "configs/config_transformer.py",
+        "configs/config_pruning_transformer.py",
+        {"gen_threshold": 0.80},
+    ),
+    "mnist": Experiment(
+        "mnist",
+        "image_mlp",
+        "configs/config_mnist.py",
+        "configs/config_pruning_mnist.py",
+        {"num_epochs": 100_000, "save_every": 1_000, "weight_decay": 0.1, "weight_scale": 8.0, "gen_threshold": 0.80},
+        {"memorization_epoch": 1_000, "generalization_epoch": 100_000},
+    ),
+}
+
+
+def kind_of(task: str, model: str) -> str:
+    """The name of a pair: the paper's, else that of the model and of the task."""
+    pairs = {(one.task, one.model): name for name, one in EXPERIMENTS.items()}
+    return pairs.get((task, model), f"{model}_{task}")

@@ -1,0 +1,43 @@
+"""What every model is: the base of the classes in this room's other files, and what they share."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from common.ranges import Positive, check_fields
+
+ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What learns. A model is a frozen dataclass in a file of its own; its fields are flags, explained below each.
+
+    ``name``: its place in MODELS. ``inputs``: what it takes, "tokens" (n, t) int64 or "vectors" (n, i) float32. ``sees_order``:
+    whether it can tell (a, b) from (b, a). The module that ``build`` gives is written over leading axes ``...`` of a population, has
+    parameters with two axes and more, all its own, and an ``encode`` that prepares inputs once.
+    """
+
+    name: ClassVar[str]
+    inputs: ClassVar[str] = "tokens"
+    sees_order: ClassVar[bool] = True
+
+    act_type: Literal[tuple(ACTIVATIONS)] = "relu"
+    """Activation."""
+    weight_scale: Positive = 1.0
+    """Factor on the standard deviation of every initial weight."""
+
+    def __post_init__(self):
+        check_fields(self)
+
+    def build(self, num_inputs: int, num_classes: int, generator: torch.Generator) -> nn.Module:
+        """The network at its init, on the CPU. ``num_inputs``: size of the vocabulary, or length of a vector."""
+        raise NotImplementedError
+
+
+def normal(*shape: int, std: float, generator: torch.Generator) -> nn.Parameter:
+    """A weight matrix drawn from N(0, std^2) on the CPU."""
+    return nn.Parameter(torch.randn(*shape, generator=generator) * std)
