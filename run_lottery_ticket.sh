@@ -7,6 +7,7 @@
 #
 # Tasks share no plan: each takes the next run that is not done and that no other task holds. So the number of tasks is free, and
 # submitting again, or twice, does no harm. Flags after the script's name go to sweep.py: sbatch run_lottery_ticket.sh --seeds 0 1
+# On a file system without locks between machines add --no_locks.
 #
 #SBATCH --job-name=grokking-tickets
 #SBATCH --array=0-7

@@ -22,7 +22,7 @@ from pathlib import Path
 from common.errors import UserError, run_script
 from configs.load import parse_sweep
 from experiments.build import choose_device
-from experiments.folder import locks_work
+from experiments.folder import RunFolder
 from experiments.processes import ENDS_WITH_STDIN, end_with_stdin, run_workers, say_other_code
 from experiments.provenance import usable_cores
 from experiments.worker import plan, share, work
@@ -52,7 +52,9 @@ class Flags:
     index: int = 0
     """Where in the list to start, so that array tasks do not all begin with the same run."""
     num_tasks: int = 1
-    """Number of array tasks: a population takes its part of the runs, and where the file system has no locks each task does."""
+    """Number of array tasks: a population takes its part of the runs, and with --no_locks each task does."""
+    locks: bool = True
+    """--no_locks: where machines do not see each other's locks, each of --num_tasks tasks keeps to the runs of its --index."""
 
 
 def body(argv: list[str] | None) -> int:
@@ -80,19 +82,18 @@ def body(argv: list[str] | None) -> int:
         end_with_stdin()
     on_gpu = choose_device(sweep.base).type == "cuda"
     population = on_gpu if flags.population is None else flags.population
-    workers = flags.workers or (1 if population else usable_cores())
+    RunFolder.needs_lock = flags.locks
+    RunFolder(root, {}).check_locks()
+    workers = flags.workers or (1 if population or not flags.locks else usable_cores())
+    if workers > 1 and not flags.locks:
+        raise UserError("--no_locks wants one process a task: --workers=1, once for each --index below --num_tasks")
     if workers > 1:
         if workers > usable_cores():
             workers = usable_cores()
             print(f"--workers {flags.workers} is more than the cores that this process may use: {workers} it is")
         return 1 if run_workers(__file__, sys.argv[1:] if argv is None else argv, runs, root, workers) else 0
-    mine = runs
-    if not locks_work(root):
-        print(
-            f"{root} lies on a file system without locks between machines: task {flags.index} keeps to its share of the runs"
-        )
-        mine = share(runs, flags.index, flags.num_tasks)
-    failed = work(mine, flags.index, population, flags.num_tasks)
+    mine = runs if flags.locks else share(runs, flags.index, flags.num_tasks)
+    failed = work(mine, flags.index, population, flags.num_tasks if flags.locks else 1) if mine else []
     for message in failed:
         print(f"failed: {message}")
     print(f"{sum(run.is_done for run in mine)} of {len(mine)} runs are done, {len(failed)} failed")

@@ -55,9 +55,14 @@ def cannot_write(path: Path, error: OSError) -> OSError:
     return OSError(f"cannot write {path}: {reason}; {what_next} from what is saved")
 
 
+def save_bytes(content: bytes | bytearray, path: Path) -> None:
+    """Write ``content`` to ``path`` atomically."""
+    _replace(path, lambda file: file.write(content))
+
+
 def save_text(text: str, path: Path) -> None:
     """Write ``text`` to ``path`` atomically."""
-    _replace(path, lambda file: file.write(text.encode()))
+    save_bytes(text.encode(), path)
 
 
 def save_json(value: dict, path: Path) -> None:

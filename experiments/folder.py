@@ -2,10 +2,12 @@
 
 import fcntl
 import os
+import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from common.errors import UserError
 from common.files import load_json, save_json
@@ -24,6 +26,7 @@ class RunFolder:
 
     path: Path
     identity: dict
+    needs_lock: ClassVar[bool] = True  # False where no other process takes the runs of this one (sweep.py --no_locks)
 
     @property
     def is_finished(self) -> bool:
@@ -67,7 +70,7 @@ class RunFolder:
                 self.path.mkdir(parents=True, exist_ok=True)
                 file = stack.enter_context(path.open("a+"))
                 try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    self._flock(file)
                 except BlockingIOError:  # perhaps for a moment alone: is_held of another process takes the lock, too
                     file.seek(0)
                     holder = file.read().strip() or "unknown"
@@ -82,6 +85,25 @@ class RunFolder:
             file.write(f"pid {os.getpid()} on {os.uname().nodename}")
             file.flush()
             yield
+
+    def _flock(self, file) -> None:
+        """Take the lock, or raise BlockingIOError; UserError where the file system has none and one is needed."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            if self.needs_lock:
+                raise UserError(
+                    f"{self.path}: no lock can be taken on this file system ({error.strerror}); choose another --root, or "
+                    "run sweep.py with --no_locks"
+                ) from error
+
+    def check_locks(self) -> None:
+        """Raise UserError where a lock cannot be taken in this folder at all; makes it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.path) as file:
+            self._flock(file)
 
     @property
     def is_held(self) -> bool:
@@ -119,32 +141,3 @@ def find_run(root: str, name: str, identity: dict) -> RunFolder:
     if run.is_finished:
         run.check_owner()  # else another's results would pass for this run's
     return run
-
-
-def locks_work(root: Path) -> bool:
-    """Whether a lock that one machine takes below ``root`` is seen by the others that mount it.
-
-    A lock that cannot be taken at all, and one that a network file system keeps to its own machine, are told apart from one that
-    works by the mount's options; a local file system always works.
-    """
-    root = Path(root).resolve()
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        with (root / ".locks").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    try:
-        mounts = [line.split()[:4] for line in Path("/proc/mounts").read_text().splitlines()]
-    except OSError:
-        return True
-    below = [mount for mount in mounts if root.is_relative_to(mount[1].replace("\\040", " "))]
-    _, _, kind, options = max(below, key=lambda mount: len(mount[1]), default=("", "", "", ""))
-    options = set(options.split(","))
-    if kind.startswith("nfs"):
-        return not options & {"nolock", "local_lock=flock", "local_lock=all"}
-    if kind == "lustre":
-        return "flock" in options
-    return True

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,8 +16,8 @@ FINISH_SECONDS = 30.0  # how long the last rows may take to arrive before they a
 MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")  # of WANDB_MODE, as wandb knows them
 RESULTS = ("completed", "stopped", "diverged")  # a run whose summary has another status counts as failed
 
-_why_offline: str | None = None  # of the whole process: a dead server is waited for once, not once for each run
 _said: set[str] = set()
+_why_offline: str | None = None  # of the whole process: a dead server is waited for once, not once for each run
 
 
 def _never_raises(method):
@@ -37,27 +38,17 @@ def _never_raises(method):
 class WandbLogger:
     """Logs one run. ``WANDB_MODE`` decides how, if it is set; else online where a key is configured, offline elsewhere.
 
-    ``folder`` is the run's: wandb's files lie in ``folder/wandb``, wandb's id of the run in ``folder/wandb_id``. ``group``
-    is the dense run, ``job_type`` dense or ticket. ``resumed_rows`` were recorded before an interruption: offline they are
-    logged anew, so that one file holds the whole history; online those that the server has already are left out.
+    ``folder`` is the run's: wandb's files lie in ``folder/wandb``, wandb's id of the run in ``folder/wandb_id``.
+    ``resumed_rows`` were recorded before an interruption: offline they are logged anew, so that one file holds the whole
+    history; online those that the server has already are left out. ``about`` goes to wandb.init: project, name, group (the
+    dense run), job_type (dense or ticket), tags, config.
     """
 
     _run, _failed, _epoch = None, False, 0
 
     @_never_raises
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        project: str,
-        name: str,
-        group: str,
-        job_type: str,
-        tags: list[str],
-        config: dict,
-        resumed_rows: Sequence[dict] = (),
-    ):
-        self._folder, self._files = Path(folder), Path(folder) / "wandb"
+    def __init__(self, folder: Path, *, resumed_rows: Sequence[dict] = (), **about):
+        self._folder, self._files, self._about = Path(folder), Path(folder) / "wandb", about
         asked = os.environ.get("WANDB_MODE") or "online"
         if asked == "disabled":
             return  # and the second that the import takes is saved
@@ -65,16 +56,14 @@ class WandbLogger:
             raise ValueError(f"WANDB_MODE is {asked!r}, and must be one of {', '.join(MODES)}")
         import wandb
 
-        about = {"project": project, "name": name, "group": group, "job_type": job_type, "tags": tags, "config": config}
         with _contained():
             mode = wandb.setup(_settings(wandb)).settings.mode
             if mode == "disabled":  # by wandb's settings file
                 return
             shutil.rmtree(self._files, ignore_errors=True)
             if mode not in ("offline", "dryrun"):
-                self._run = self._connect(wandb, mode, about)
-            if self._run is None:
-                self._run = self._open(wandb, "offline", about)
+                self._run = self._connect(wandb, mode)
+            self._run = self._run or self._open(wandb, "offline")
         self._run.define_metric("*", step_metric="epoch")
         for row in resumed_rows:
             self.log(row)
@@ -110,7 +99,7 @@ class WandbLogger:
             _why_offline = f"the server did not take the last rows within {FINISH_SECONDS:g} s"
             _say_once(f"wandb: {_why_offline}; `wandb sync --include-online {self._files}` uploads what is missing")
 
-    def _connect(self, wandb, mode: str, about: dict):
+    def _connect(self, wandb, mode: str):
         """The run online, resumed if the server knows it; None, told in one line, where there is no key or no server."""
         global _why_offline
         try:
@@ -118,7 +107,7 @@ class WandbLogger:
             if _why_offline is None and not wandb.login(prompt=False, verify=False):
                 _why_offline = "no API key is configured (`wandb login` does that)"
             if _why_offline is None:
-                run = self._open(wandb, mode, about)
+                run = self._open(wandb, mode)
                 _say_once(f"wandb: the curves are at {run.project_url}")
                 return run
         except Exception as error:
@@ -130,16 +119,14 @@ class WandbLogger:
         _say_once(f"wandb: {_why_offline}; logging offline, to the folder wandb/ of each run: {how}", key="offline")
         return None
 
-    def _open(self, wandb, mode: str, about: dict):
+    def _open(self, wandb, mode: str):
         path = self._folder / "wandb_id"
-        run_id, resume = path.read_text().strip() if path.exists() else "", None
-        if not run_id:
-            run_id = secrets.token_hex(4)
-            path.write_text(run_id)
-        elif mode != "offline":
-            # Only where it matters: `wandb sync` adds the rows of such a run to those on the server, else it replaces them.
-            resume = "allow"
-        return wandb.init(dir=self._folder, id=run_id, mode=mode, resume=resume, **about)
+        known = path.read_text().strip() if path.exists() else ""
+        run_id = known or secrets.token_hex(4)
+        path.write_text(run_id)
+        # Only where it matters: `wandb sync` adds the rows of such a run to those on the server, else it replaces them.
+        resume = "allow" if known and mode != "offline" else None
+        return wandb.init(dir=self._folder, id=run_id, mode=mode, resume=resume, **self._about)
 
 
 def _settings(wandb):
@@ -154,7 +141,6 @@ def _settings(wandb):
         console="off",
         stop_fn=lambda: None,  # by default, "stop" in the web page sends a SIGINT
         save_code=False,
-        disable_git=True,
         use_dot_wandb=False,
         x_save_requirements=False,
         x_disable_meta=True,
@@ -169,17 +155,14 @@ def _contained():
 
     Its reports on its own errors are off, unless they are asked for: at exit they would wait for a dead server, too.
     """
-    functions = sys.exit, sys.excepthook
-    names = ("WANDB_SERVICE", "WANDB_ERROR_REPORTING")
-    variables = {name: os.environ[name] for name in names if name in os.environ}
+    functions, variables = (sys.exit, sys.excepthook), set(os.environ)
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     try:
         yield
     finally:
         sys.exit, sys.excepthook = functions
-        for name in names:
-            os.environ.pop(name, None)
-        os.environ.update(variables)
+        for name in set(os.environ) - variables:
+            del os.environ[name]
         atexit.unregister(_tear_down)
         atexit.register(_tear_down)  # later than wandb's own hook, so it runs earlier, and instead of that
 
@@ -192,8 +175,7 @@ def _tear_down() -> None:
 
 
 def _in_one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 140 else f"{text[:140]} ..."
+    return textwrap.shorten(str(error) or type(error).__name__, 144, placeholder=" ...")
 
 
 def _say_once(line: str, key: str | None = None) -> None:

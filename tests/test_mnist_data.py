@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.errors import UserError
-from data import idx as reader
 from data import mnist
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -113,20 +112,21 @@ def test_the_content_decides_whether_it_is_gzip(tmp_path):
 
 BLACK = bytes(784)
 HTML = b"<!DOCTYPE html>\n<html><body>Log in to the guest network</body></html>\n" * 20
+HEADER = "which is not the header"  # the message shows what is there instead
 DAMAGED = {
-    "empty": (IMAGES, b"", "header"),
-    "header cut": (IMAGES, PLAIN[IMAGES][:15], "header"),
+    "empty": (IMAGES, b"", HEADER),
+    "header cut": (IMAGES, PLAIN[IMAGES][:15], HEADER),
     "only a header": (IMAGES, PLAIN[IMAGES][:16], "promises"),
-    "html": (IMAGES, HTML, "web page"),
-    "html after white space": (LABELS, b"\n \r\n" + HTML, "web page"),
-    "html, gzipped": (LABELS, gzip.compress(HTML), "web page"),
-    "labels for images": (IMAGES, PLAIN[LABELS], "magic number 2049"),
-    "images for labels": (LABELS, PLAIN[IMAGES], "magic number 2051"),
-    "signed bytes": (IMAGES, idx((1, 28, 28), BLACK, magic=0x903), "magic number"),
-    "little endian": (LABELS, struct.pack("<2I", 0x801, 3) + bytes(3), "magic number"),
-    "not 28 x 28": (IMAGES, idx((1, 14, 56), BLACK), "14 x 56"),
-    "no items": (IMAGES, idx((0, 28, 28), b""), "0 items"),
-    "too many items": (IMAGES, idx((2**32 - 1, 28, 28), BLACK), "4294967295 items"),
+    "html": (IMAGES, HTML, HEADER),
+    "html, gzipped": (LABELS, gzip.compress(HTML), HEADER),
+    "labels for images": (IMAGES, PLAIN[LABELS], HEADER),
+    "images for labels": (LABELS, PLAIN[IMAGES], HEADER),
+    "signed bytes": (IMAGES, idx((1, 28, 28), BLACK, magic=0x903), HEADER),
+    "little endian": (LABELS, struct.pack("<2I", 0x801, 3) + bytes(3), HEADER),
+    "not 28 x 28": (IMAGES, idx((1, 14, 56), BLACK), HEADER),
+    "no items": (IMAGES, idx((0, 28, 28), b""), HEADER),
+    "too many items": (IMAGES, idx((2**32 - 1, 28, 28), BLACK), HEADER),
+    "gzip in gzip": (LABELS, gzip.compress(GZIPPED[LABELS]), HEADER),
     "count too large by one": (IMAGES, idx((2, 28, 28), BLACK), "only 784"),
     "count too small by one": (IMAGES, idx((1, 28, 28), BLACK * 2), "more"),
     "one byte too few": (LABELS, PLAIN[LABELS][:-1], "only"),
@@ -138,14 +138,22 @@ DAMAGED = {
     "gzip with a wrong checksum": (LABELS, GZIPPED[LABELS][:-8] + bytes(8), "gzip"),
     "garbage after gzip": (LABELS, GZIPPED[LABELS] + b"garbage", "gzip"),
     "gzip, count too small": (LABELS, gzip.compress(idx((3,), bytes(4))), "more"),
-    "gzip in gzip": (LABELS, gzip.compress(GZIPPED[LABELS]), "magic number"),
 }
 
 
 @pytest.mark.parametrize("case", DAMAGED)
 def test_a_damaged_file_gives_one_clear_message(case, tmp_path):
     name, content, reason = DAMAGED[case]
-    refused(tmp_path / name, content, name, reason)
+    parts = [reason]
+    if reason == HEADER:
+        plain = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        wanted = {
+            IMAGES: (16, "magic number 2051, 1 to 60000 items, 28 x 28 pixels"),
+            LABELS: (8, "magic number 2049, 1 to 60000 items)"),
+        }
+        size, text = wanted[name]
+        parts += [f"begins with {plain[:size]!r}", text]
+    refused(tmp_path / name, content, name, *parts)
 
 
 def test_a_gzip_bomb_is_not_unpacked(tmp_path, monkeypatch):
@@ -163,7 +171,7 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path, monkeypatch):
             unpacked.append(len(content))
             return content
 
-    monkeypatch.setattr(reader.gzip, "GzipFile", Counting)
+    monkeypatch.setattr(mnist.gzip, "GzipFile", Counting)
     refused(tmp_path / IMAGES, bomb, IMAGES, "more")
     assert sum(unpacked) == 16 + 784 + 1
 
@@ -194,16 +202,6 @@ def valid_or_refused(path: Path, content: bytes, name: str):
         plain = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
         assert items.tolist() == slow_parse(plain)
         assert name != LABELS or items.max() < 10
-
-
-@FUZZ
-@given(
-    name=st.sampled_from((IMAGES, LABELS)),
-    start=st.sampled_from((b"", b"\x1f\x8b", b"\x1f\x8b\x08", b"\0\0\x08\x01", b"\0\0\x08\x03")),
-    rest=st.binary(max_size=1000),
-)
-def test_fuzz_random_bytes(tmp_path, name, start, rest):
-    valid_or_refused(tmp_path / "file", start + rest, name)
 
 
 @FUZZ
@@ -422,134 +420,76 @@ class Mirror(BaseHTTPRequestHandler):
         name = file.removesuffix(".gz")
         self.server.asked.append((behaviour, name))
         self.close_connection = True
-        getattr(self, behaviour)(GZIPPED[name], self.server.asked.count((behaviour, name)))
+        BEHAVIOURS[behaviour](self, GZIPPED[name])
 
-    def answer(self, content, status=200, length=None):
+    def answer(self, content, status=200, **headers):
         self.send_response(status)
-        self.send_header("Content-Length", str(len(content) if length is None else length))
+        for header, value in ({"Content_Length": len(content)} | headers).items():
+            if value is not None:
+                self.send_header(header.replace("_", "-"), str(value))
         self.end_headers()
         self.wfile.write(content)
+        self.wfile.flush()
 
     def wait(self):
         self.server.released.wait(5)
 
-    def right(self, content, times):
-        self.answer(content)
-
-    def right_without_length(self, content, times):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def right_in_chunks(self, content, times):
-        self.send_response(200)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
+    def in_chunks(self, content):
+        self.answer(b"", Content_Length=None, Transfer_Encoding="chunked")
         for start in range(0, len(content), 1000):
             chunk = content[start : start + 1000]
             self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
         self.wfile.write(b"0\r\n\r\n")
 
-    def redirected(self, content, times):
-        self.send_response(302)
-        self.send_header("Location", self.path.replace("redirected", "right"))
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+    def cut_off(self, content):
+        self.answer(content[: len(content) // 2], Content_Length=len(content))
 
-    def unpacked(self, content, times):
-        self.answer(gzip.decompress(content))
-
-    def right_at_the_third_time(self, content, times):
-        if times < 3:
-            self.cut_off(content, times)
-        else:
-            self.answer(content)
-
-    def right_but_no_test_labels(self, content, times):
-        if LABELS in self.path:
-            self.not_found(content, times)
-        else:
-            self.answer(content)
-
-    def cut_off(self, content, times):
-        self.answer(content[: len(content) // 2], length=len(content))
-
-    def cut_off_in_a_chunk(self, content, times):
-        self.send_response(200)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        self.wfile.write(b"%x\r\n%s" % (len(content), content[: len(content) // 2]))
-
-    def hung_up(self, content, times):
-        pass
-
-    def silent(self, content, times):
+    def stalled(self, content):
+        self.answer(content[:50], Content_Length=len(content))
         self.wait()
 
-    def stalled(self, content, times):
-        self.answer(content[:50], length=len(content))
-        self.wfile.flush()
-        self.wait()
-
-    def trickling(self, content, times):
+    def trickling(self, content):
         """Never silent for long, and not done for a long time."""
-        self.send_response(200)
-        self.end_headers()
+        self.answer(b"", Content_Length=None)
         for _ in range(500):
             self.wfile.write(b"\x1f")
             if self.server.released.wait(0.02):
                 return
 
-    def too_long(self, content, times):
-        self.answer(content, length=len(content) + 1000)
-
-    def too_short(self, content, times):
-        self.answer(content, length=len(content) - 20)
-
-    def nonsense_length(self, content, times):
-        self.answer(content[:-9], length="-3 or so")
-
-    def endless(self, content, times):
-        self.send_response(200)
-        self.end_headers()
+    def endless(self, content):
+        self.answer(b"", Content_Length=None)
         while self.server.endless_bytes < 500_000_000:
             self.wfile.write(bytes(1 << 16))
             self.server.endless_bytes += 1 << 16
 
-    def bomb(self, content, times):
-        self.answer(gzip.compress(idx((60_000,), bytes(60_000_000)), 1))
-
-    def not_found(self, content, times):
-        self.answer(b"<html>404</html>", status=404)
-
-    def unavailable(self, content, times):
-        self.answer(b"later", status=503)
-
-    def html(self, content, times):
-        self.answer(HTML)
-
-    def wrong(self, content, times):
+    def wrong(self, content):
         plain = bytearray(gzip.decompress(content))
         plain[-1] ^= 1
         self.answer(gzip.compress(plain))
 
-    def smaller(self, content, times):
-        self.answer(gzip.compress(cut_mnist.cut(gzip.decompress(content), 100)))
 
-    def not_http(self, content, times):
-        self.wfile.write(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
-
-    def in_circles(self, content, times):
-        self.send_response(302)
-        self.send_header("Location", self.path)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def sent_to_a_file(self, content, times):
-        self.send_response(302)
-        self.send_header("Location", "file:///etc/hostname")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+BEHAVIOURS = {
+    "right": Mirror.answer,
+    "right_in_chunks": Mirror.in_chunks,
+    "redirected": lambda self, _: self.answer(b"", 302, Location=self.path.replace("redirected", "right")),
+    "right_at_the_third_time": lambda self, content: (
+        self.answer(content) if self.server.asked.count(self.server.asked[-1]) == 3 else self.cut_off(content)
+    ),
+    "right_but_no_test_labels": lambda self, content: self.answer(content, 404 if LABELS in self.path else 200),
+    "unpacked": lambda self, content: self.answer(gzip.decompress(content)),
+    "cut_off": Mirror.cut_off,
+    "stalled": Mirror.stalled,
+    "trickling": Mirror.trickling,
+    "endless": Mirror.endless,
+    "bomb": lambda self, _: self.answer(gzip.compress(idx((60_000,), bytes(60_000_000)), 1)),
+    "not_found": lambda self, _: self.answer(b"<html>404</html>", 404),
+    "unavailable": lambda self, _: self.answer(b"later", 503),
+    "html": lambda self, _: self.answer(HTML),
+    "wrong": Mirror.wrong,
+    "smaller": lambda self, content: self.answer(gzip.compress(cut_mnist.cut(gzip.decompress(content), 100))),
+    "not_http": lambda self, _: self.wfile.write(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
+    "sent_to_a_file": lambda self, _: self.answer(b"", 302, Location="file:///etc/hostname"),
+}
 
 
 class QuietServer(ThreadingHTTPServer):
@@ -576,15 +516,17 @@ def server(monkeypatch, cuts_are_official):
 
 def load(root, server, *behaviours, timeout=5.0, attempts=2):
     mirrors = [f"{server.address}/{behaviour}/" for behaviour in behaviours]
-    return mnist.load_mnist(root, mirrors, timeout=timeout, attempts=attempts, pause=0.01)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"MIRRORS": mirrors, "TIMEOUT": timeout, "ATTEMPTS": attempts, "PAUSE": 0.01}.items():
+            patch.setattr(mnist, name, value)
+        return mnist.load_mnist(root)
 
 
 def contents(root: Path) -> dict:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-# "too_long": all bytes arrive and are the right ones; only the promised length is wrong.
-GOOD = ["right", "right_without_length", "right_in_chunks", "redirected", "right_at_the_third_time", "too_long"]
+GOOD = ["right", "right_in_chunks", "redirected", "right_at_the_third_time"]
 
 
 @pytest.mark.parametrize("behaviour", GOOD)
@@ -613,28 +555,21 @@ def test_only_the_missing_files_are_fetched(server, tmp_path):
 def test_downloaded_files_have_the_usual_permissions(server, tmp_path):
     """A shared folder on a cluster: what one user downloads, others can read."""
     load(tmp_path, server, "right")
-    (tmp_path / "other").touch()
-    assert {path.stat().st_mode for path in tmp_path.iterdir()} == {(tmp_path / "other").stat().st_mode}
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o644}
 
 
 BAD = {
     "cut_off": "gzip",
-    "cut_off_in_a_chunk": "IncompleteRead",
-    "hung_up": "closed connection",
-    "silent": "timed out",
     "stalled": "timed out",
     "trickling": "slower than",
-    "too_short": "gzip",
-    "nonsense_length": "gzip",
     "endless": "longer than",
     "bomb": "more",
     "not_found": "404",
     "unavailable": "503",
-    "html": "web page",
+    "html": "not the header",
     "wrong": "SHA-256",
     "smaller": "SHA-256",
     "not_http": "SSH",
-    "in_circles": "302",
     "sent_to_a_file": "302",
 }
 
@@ -644,7 +579,7 @@ def test_a_bad_mirror_gives_one_message_and_leaves_nothing(behaviour, server, tm
     monkeypatch.setattr(mnist, "MAX_DOWNLOAD", 5_000_000)
     root = tmp_path / "root"
     start = time.monotonic()
-    timeout = {"silent": 0.25, "stalled": 0.25, "trickling": 0.5}.get(behaviour, 5.0)
+    timeout = {"stalled": 0.25, "trickling": 0.5}.get(behaviour, 5.0)
     with pytest.raises(UserError) as caught:
         load(root, server, behaviour, timeout=timeout)
     first = f"{server.address}/{behaviour}/{NAMES[0]}.gz"
@@ -653,23 +588,15 @@ def test_a_bad_mirror_gives_one_message_and_leaves_nothing(behaviour, server, tm
     assert time.monotonic() - start < 8  # the trickle takes 10 seconds, twice
     assert server.endless_bytes < 100_000_000  # twice 5 MB, and what was on its way
     assert {name for _, name in server.asked} == {NAMES[0]}  # the others are not tried in vain
-    if behaviour != "in_circles":
-        gone = behaviour == "not_found"
-        assert len(server.asked) == (1 if gone else 2), "asked as often as was said, but not again after a 404"
+    gone = behaviour == "not_found"
+    assert len(server.asked) == (1 if gone else 2), "asked as often as was said, but not again after a 404"
 
 
-@pytest.mark.parametrize("behaviour", ["not_found", "unavailable", "wrong", "html", "cut_off"])
+@pytest.mark.parametrize("behaviour", ["not_found", "unavailable", "wrong", "stalled"])
 def test_the_second_mirror_helps(behaviour, server, tmp_path):
-    load(tmp_path, server, behaviour, "right", attempts=1)
+    load(tmp_path, server, behaviour, "right", timeout=1.0, attempts=1)
     assert contents(tmp_path) == {f"{name}.gz": GZIPPED[name] for name in NAMES}
     assert [kind for kind, _ in server.asked] == [behaviour, "right"] * 4
-
-
-def test_the_second_mirror_helps_when_the_first_stalls(server, tmp_path):
-    lay_out(tmp_path, "gz")
-    (tmp_path / f"{LABELS}.gz").unlink()
-    load(tmp_path, server, "stalled", "right", timeout=1.0, attempts=1)
-    assert contents(tmp_path) == {f"{name}.gz": GZIPPED[name] for name in NAMES}
 
 
 def test_what_was_fetched_before_a_failure_is_kept(server, tmp_path):
@@ -692,55 +619,33 @@ def test_nothing_is_on_disk_while_a_download_runs(server, tmp_path, monkeypatch)
     assert seen == [{}, {}]
 
 
-@pytest.mark.parametrize("function", ["fsync", "replace"])
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
-def test_nothing_is_left_behind_when_saving_fails(function, error, server, tmp_path, monkeypatch):
-    def fail(*args):
-        raise error
-
-    monkeypatch.setattr(mnist.os, function, fail)
-    with pytest.raises((KeyboardInterrupt, OSError)):
-        load(tmp_path, server, "right")
-    assert contents(tmp_path) == {}
-
-
-def test_interrupted_while_downloading(server, tmp_path, monkeypatch):
-    def interrupt(self, size):
+def test_nothing_is_left_behind_when_saving_is_interrupted(server, tmp_path, monkeypatch):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(mnist.http.client.HTTPResponse, "read1", interrupt)
+    monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
         load(tmp_path, server, "right")
     assert contents(tmp_path) == {}
 
 
-def test_without_network_the_message_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    mirrors = ("http://127.0.0.1:9/mnist/", "http://127.0.0.1:9/other")  # the discard port: nobody listens
-    monkeypatch.setattr(mnist, "MIRRORS", mirrors)
-    lay_out(tmp_path, "gz")
-    for name in (IMAGES, LABELS):
-        (tmp_path / f"{name}.gz").unlink()
-    with pytest.raises(UserError) as caught:
-        mnist.load_mnist(tmp_path, pause=0.01)
-    assert_clear(
-        str(caught.value), *mirrors, "refused", f"into {tmp_path}", "MNIST_ROOT", f"{IMAGES}.gz", f"{LABELS}.gz"
-    )
-    assert "train-" not in str(caught.value)
-
-
+# The discard port: nobody listens.
 @pytest.mark.parametrize(
-    "mirror", ["ftp://127.0.0.1:9", "nonsense", "http://[::1", "http://127.0.0.1:port", "http:// x/"]
+    "mirror", ["http://127.0.0.1:9/mnist", "nonsense", "http://[::1", "http://127.0.0.1:port", "http:// x/"]
 )
-def test_a_malformed_address_is_a_user_error(mirror, tmp_path):
+def test_an_address_where_nothing_is_gives_a_user_error(mirror, tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(mnist, "MIRRORS", [mirror])
+    monkeypatch.setattr(mnist, "PAUSE", 0.01)
     with pytest.raises(UserError) as caught:
-        mnist.load_mnist(tmp_path, [mirror], timeout=1.0, attempts=1)
+        mnist.load_mnist(tmp_path)
     assert_clear(str(caught.value), mirror)
 
 
-def test_several_may_download_at_once(server, tmp_path):
+def test_several_may_download_at_once(server, tmp_path, monkeypatch):
     results = []
-    threads = [threading.Thread(target=lambda: results.append(load(tmp_path, server, "right"))) for _ in range(4)]
+    monkeypatch.setattr(mnist, "MIRRORS", [f"{server.address}/right"])
+    threads = [threading.Thread(target=lambda: results.append(mnist.load_mnist(tmp_path))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -759,7 +664,7 @@ def test_the_official_files_are_the_known_ones():
         "t10k-images-idx3-ubyte": 10_000,
         "t10k-labels-idx1-ubyte": 10_000,
     }
-    assert mnist.MAX_DOWNLOAD > 16 + 784 * reader.MAX_ITEMS == 47_040_016
+    assert mnist.MAX_DOWNLOAD > 16 + 784 * mnist.MAX_ITEMS == 47_040_016
 
 
 def test_cut_is_reproducible(tmp_path):

@@ -2,6 +2,8 @@
 
 import contextlib
 import csv
+import errno
+import fcntl
 import json
 import os
 import re
@@ -32,7 +34,7 @@ from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
 from experiments import members, runner, worker
 from experiments.build import build_split
-from experiments.folder import locks_work
+from experiments.folder import RunFolder
 from experiments.jobs import job_of
 from experiments.provenance import usable_cores
 from experiments.runner import run_job, run_population
@@ -393,35 +395,39 @@ def test_a_killed_sweep_goes_on_where_it_was(module):
         assert_same_run(Path("alone") / name, Path("runs") / name)
 
 
-def test_without_locks_the_tasks_share_by_index_and_miss_nothing(module, monkeypatch):
-    monkeypatch.setattr(sweep, "locks_work", lambda root: False)
+@pytest.fixture
+def no_locks(monkeypatch):
+    """A file system on which no lock can be taken."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(RunFolder, "needs_lock", True)  # put back after the test
+
+
+@pytest.mark.parametrize("population", [False, True])
+def test_without_locks_the_tasks_share_by_index_and_miss_nothing(module, no_locks, population):
+    flags = ("--workers=1", "--no_locks", "--num_tasks=3", f"--population={population}")
     for index, seed in ((1, 1), (0, 0)):
-        outcome = run_sweep(module, "--workers=1", f"--index={index}", "--num_tasks=2")
-        assert "without locks" in outcome
-        assert "5 of 5 runs are done" in outcome
+        outcome = run_sweep(module, *flags, f"--index={index}")
+        assert outcome.status == 0
+        assert "5 of 5 runs are done, 0 failed" in outcome
         assert sum(f"seed{seed}" in name for name in done()) == 5
     assert len(done()) == 10
+    assert "0 of 0 runs are done" in run_sweep(module, *flags, "--index=2"), "more tasks than dense runs"
 
 
-def test_locks_work_on_a_local_file_system(tmp_path):
-    assert locks_work(tmp_path / "new")
+def test_a_lock_that_cannot_be_taken_is_one_line_that_names_the_flag(module, no_locks):
+    for outcome in (run_sweep(module), run_sweep(module, "--workers=1"), call("train")):
+        assert_refused(outcome, "no lock can be taken on this file system (No locks available)", "--no_locks", "--root")
+    assert not done()
 
 
-@pytest.mark.parametrize(
-    ("mount", "works"),
-    [
-        ("server:/x {root} nfs4 rw,local_lock=none 0 0", True),
-        ("server:/x {root} nfs rw,nolock 0 0", False),
-        ("server:/x {root} nfs rw,local_lock=flock 0 0", False),
-        ("server:/x {root} lustre rw,flock 0 0", True),
-        ("server:/x {root} lustre rw,localflock 0 0", False),
-        ("server:/x /elsewhere nfs rw,nolock 0 0", True),
-    ],
-)
-def test_mounts_that_keep_locks_to_one_machine_are_known(tmp_path, monkeypatch, mount, works):
-    text = f"/dev/sda / ext4 rw 0 0\n{mount.format(root=tmp_path)}\n"
-    monkeypatch.setattr(Path, "read_text", lambda path: text)
-    assert locks_work(tmp_path / "runs") is works
+def test_without_locks_a_task_is_one_process(module, monkeypatch):
+    monkeypatch.setattr(RunFolder, "needs_lock", True)
+    assert_refused(run_sweep(module, "--no_locks", "--workers=2"), "--workers=1", "--index", "--num_tasks")
+    assert "10 of 10 runs are done" in run_sweep(module, "--no_locks")
 
 
 def settings(kind: str, root: Path) -> list:
