@@ -4,7 +4,7 @@ from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
 
 sweep = Sweep(
-    base=MLPTicketConfig(retrain_num_epochs=10_000),
+    base=MLPTicketConfig(retrain_num_epochs=10_000, retrain_stop_after_gen=True),
     axes={
         "prune_at": [
             "init",

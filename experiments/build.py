@@ -13,7 +13,7 @@ from configs.ticket import Ticket
 from data.split import Split
 from experiments.checkpoints import load_checkpoint
 from pruning.masks import make_mask
-from pruning.scores import score
+from pruning.scores import Network, score
 from training.loop import Schedule
 from training.losses import LOSSES, Loss
 from training.optimizer import OPTIMIZERS, Optimizer
@@ -30,9 +30,10 @@ def build_model(config: Dense, split: Split) -> nn.Module:
     return config.model.build(split.num_inputs, split.num_classes, generator(config.seed, "init"))
 
 
-def build_mask(config: Ticket, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The mask that a ticket's pruner takes from the dense run's ``weights``, ``{name: bool}``, True = kept."""
-    scores = score(config.pruner, weights, generator(config.seed, "mask"))
+def build_mask(config: Ticket, model: nn.Module, split: Split) -> dict[str, Tensor]:
+    """The mask that a ticket's pruner takes from a ``model`` with a run's weights and its data, ``{name: bool}``, True = kept."""
+    network = Network(dict(model.state_dict()), model, split.train_x, split.train_y, build_loss(config))
+    scores = score(config.pruner, network, generator(config.seed, "mask"))
     return make_mask(scores, config.pruning_rate, config.scope)
 
 

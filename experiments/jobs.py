@@ -13,7 +13,7 @@ from common.errors import UserError
 from common.files import load_tensors, save_tensors
 from configs.base import PARTS, Dense
 from configs.paper import EXPERIMENTS
-from experiments.build import build_mask, build_model, build_split, choose_device, load_weights, rewind, use_cpu
+from experiments.build import build_mask, build_model, build_split, choose_device, rewind, start_from, use_cpu
 from experiments.code_state import code_of, how_executed, standing
 from experiments.folder import RunFolder, find_run
 from experiments.provenance import git_commit, hardware
@@ -66,7 +66,10 @@ def job_of(config: Dense, population: bool = False) -> Job:
                 f"the code that trains has changed since the dense run at {run.path}: train it again with --rerun of "
                 f"{script_of(config)}, or take its mask all the same with --allow_other_code=True"
             )
-        mask = build_mask(config, load_weights(path, build_model(config.mask_run(), build_split(config.mask_run()))))
+        split = build_split(config.mask_run())
+        model = build_model(config.mask_run(), split)
+        start_from(model, path)
+        mask = build_mask(config, model, split)
         about = {"dense_run": run.path.name, "checkpoint": path.name, "prune_at": config.prune_at, "epoch": epoch}
         about |= accuracies_at(run.path, epoch) | {"pruner": config.pruner, "scope": config.scope}
         more["mask_source"] = about

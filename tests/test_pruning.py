@@ -8,7 +8,7 @@ from networks import build, weights_of
 
 from common.errors import UserError
 from pruning.masks import check_mask, count_kept, emptied, make_mask
-from pruning.scores import SCORERS, score
+from pruning.scores import SCORERS, Network, score
 from training.optimizer import AdamW
 
 pytestmark = pytest.mark.numerics
@@ -115,7 +115,7 @@ def test_scores_without_a_contiguous_layout_are_ranked_in_their_own_order():
 @pytest.mark.parametrize("scope", SCOPES)
 def test_magnitude_removes_the_smallest_weights_whatever_their_sign(scope):
     weights = weights_of(build("transformer"))
-    mask = make_mask(score("magnitude", weights, torch.Generator()), 0.6, scope)
+    mask = make_mask(score("magnitude", Network(weights), torch.Generator()), 0.6, scope)
     groups = [list(weights)] if scope == "global" else [[name] for name in weights]
     for group in groups:
         kept = torch.cat([weights[name].abs()[mask[name]] for name in group])
@@ -132,7 +132,7 @@ def test_random_scores_come_from_the_generator_alone():
     weights = weights_of(build("mlp"))
 
     def scores(seed, weights=weights):
-        return score("random", weights, torch.Generator().manual_seed(seed))
+        return score("random", Network(weights), torch.Generator().manual_seed(seed))
 
     torch.manual_seed(0)
     before = torch.get_rng_state()
@@ -150,7 +150,7 @@ def test_random_scores_come_from_the_generator_alone():
 
 
 def test_random_masks_are_spread_over_all_of_a_matrix():
-    mask = make_mask(score("random", {"w": torch.zeros(100, 100)}, torch.Generator().manual_seed(0)), 0.6)["w"]
+    mask = make_mask(score("random", Network({"w": torch.zeros(100, 100)}), torch.Generator().manual_seed(0)), 0.6)["w"]
     for axis in (0, 1):
         assert abs(mask.double().mean(axis) - 0.4).max() < 5 * (0.24 / 100) ** 0.5
 
@@ -158,7 +158,7 @@ def test_random_masks_are_spread_over_all_of_a_matrix():
 @pytest.mark.parametrize("pruner", SCORERS)
 def test_only_tensors_with_two_or_more_axes_are_scored(pruner):
     weights = {"bias": torch.ones(3), "w": torch.ones(2, 3), "scale": torch.tensor(1.0), "conv": torch.ones(2, 3, 1)}
-    scores = score(pruner, weights, torch.Generator())
+    scores = score(pruner, Network(weights), torch.Generator())
     assert {name: matrix.shape for name, matrix in scores.items()} == {"w": (2, 3), "conv": (2, 3, 1)}
     assert list(scores) == ["w", "conv"], "in the order of the weights, which breaks ties"
 
@@ -167,7 +167,7 @@ def test_only_tensors_with_two_or_more_axes_are_scored(pruner):
 def test_scoring_leaves_the_weights_and_their_graph_alone(pruner):
     model = build("mlp")
     before = weights_of(model)
-    scores = score(pruner, dict(model.named_parameters()), torch.Generator())
+    scores = score(pruner, Network(dict(model.named_parameters())), torch.Generator())
     assert all(torch.equal(weight, before[name]) for name, weight in model.named_parameters())
     assert not any(matrix.requires_grad for matrix in scores.values())
     assert all(bool(matrix.isfinite().all()) for matrix in scores.values())
@@ -175,7 +175,7 @@ def test_scoring_leaves_the_weights_and_their_graph_alone(pruner):
 
 def test_an_unknown_pruner_is_refused_and_the_known_ones_named():
     with pytest.raises(UserError) as caught:
-        score("magnitud", {"w": torch.ones(2, 2)}, torch.Generator())
+        score("magnitud", Network({"w": torch.ones(2, 2)}), torch.Generator())
     for name in ("magnitud", *SCORERS):
         assert name in str(caught.value)
 

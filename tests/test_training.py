@@ -19,7 +19,7 @@ from data.split import Split
 from experiments.checkpoints import list_checkpoints, load_checkpoint
 from experiments.recording import Recorder
 from pruning.masks import make_mask
-from pruning.scores import score
+from pruning.scores import Network, score
 from training.loop import Schedule, measure, member_state, train
 from training.losses import cross_entropy, lp_penalty, squared_error
 from training.metrics import MEASURES, Pass, Seen, accuracy, first_epoch, right_probability
@@ -64,7 +64,7 @@ def norms(flat):
 
 
 def random_mask(model, rate=0.6, seed=0):
-    return make_mask(score("random", model.state_dict(), generator(seed, "mask")), rate)
+    return make_mask(score("random", Network(model.state_dict()), generator(seed, "mask")), rate)
 
 
 class Notes:
