@@ -71,7 +71,7 @@ class Dense:
     """Stop once t_gen is certain: its whole window has been seen. For sweeps that are about t_gen alone."""
     mem_threshold: Rate = 0.99
     """t_mem is the first recorded epoch with at least this train accuracy."""
-    gen_threshold: Rate = 0.95
+    gen_threshold: Annotated[float, Range(above=0, most=1)] = 0.95
     """t_gen is the first recorded epoch with at least this test accuracy that holds (README)."""
     root: str = "runs"
     """Folder that holds the run folders."""

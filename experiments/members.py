@@ -21,6 +21,7 @@ from experiments.build import (
 )
 from experiments.code_state import code_of, standing
 from experiments.jobs import Job
+from experiments.longer import begin_from_shorter
 from experiments.recording import Recorder
 from experiments.source_hash import SCHEME
 from experiments.wandb_logger import WandbLogger
@@ -52,6 +53,7 @@ def prepare(job: Job, split: Split, log_live: bool = True) -> Member:
     note_order(job.config)
     start_from(model, job.init)
     member = Member(job, split, model, make_recorder(job, model, log_live))
+    shorter = begin_from_shorter(job)
     try:
         state = member.recorder.resume()
         if state is not None:
@@ -59,7 +61,7 @@ def prepare(job: Job, split: Split, log_live: bool = True) -> Member:
                 raise ValueError("a state from after the end")
             go_on_from(member, state, state["epoch"])
             note_code(job)
-            print(f"{job.folder.path} goes on from epoch {member.start:,}")
+            print(f"{job.folder.path} goes on from epoch {member.start:,}{f' of {shorter}' if shorter else ''}")
     except (RuntimeError, TypeError, ValueError, AttributeError):
         path = job.folder.path / "state.pth"
         raise UserError(f"{path} is another run's; delete it, or train the run again with --rerun") from None

@@ -111,7 +111,7 @@ class Recorder:
                 self.logger.log(self._row(self.rows[-1]))
         test_loss = values[self.columns.index("test_loss") - 1]
         self.status = schedule.outcome(epoch, test_loss) or "running"
-        if schedule.stop_after_gen and self.is_running and self._has_generalized(schedule.stop_after_gen):
+        if schedule.stop_after_gen is not None and self.is_running and self._has_generalized(schedule.stop_after_gen):
             self.status = "generalized"
         if schedule.saves(epoch) or not self.is_running:
             state = get_state()

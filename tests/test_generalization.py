@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_rule import slow_rule
 
-from training.generalization import generalization
+from training.generalization import generalization, is_certain
 from training.loop import Schedule
 
 pytestmark = pytest.mark.numerics
@@ -37,6 +37,29 @@ def test_it_is_the_slow_rule(steps, bits, start, more):
     wanted = slow_rule(epochs, accuracies, 0.95, diverged_of)
     assert fields_of(found)[:4] == wanted[:4]
     assert found.below_after == pytest.approx(wanted[4])
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    steps=st.lists(st.integers(1, 400), min_size=5, max_size=60),
+    bits=st.lists(st.sampled_from((0.0, 1.0, 1.0, 1.0, 1.0, 1.0)), min_size=61, max_size=61),
+    start=st.integers(0, 6000),
+    diverges=st.booleans(),
+)
+def test_a_certain_t_gen_is_kept_however_the_run_goes_on_and_is_found_as_soon_as_its_window_is_seen(
+    steps, bits, start, diverges
+):
+    epochs = np.cumsum([start, *steps]).tolist()
+    accuracies = bits[: len(epochs)]
+    wanted = slow_rule(epochs, accuracies, 0.95, epochs[-1] + 5_000 if diverges else None)[0]
+    certain = [is_certain(epochs[:n], accuracies[:n], 0.95) for n in range(1, len(epochs) + 1)]
+    assert certain == sorted(certain), "once certain, always"
+    for n, is_known in enumerate(certain, start=1):
+        found = slow_rule(epochs[:n], accuracies[:n], 0.95)[0]
+        if is_known:
+            assert found == wanted
+        elif found is not None:
+            assert epochs[n - 1] + 1 < found + max(found // 4, 1000), "its window is not seen whole yet"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,89 @@
+"""A longer run begins where a finished shorter one of otherwise the same settings ended, as if both had been trained in one go."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from common.errors import UserError
+from common.files import load_json, load_tensors, save_json, save_tensors
+from configs.identity import completed
+from experiments.build import build_schedule
+from experiments.checkpoints import list_checkpoints, load_checkpoint
+from experiments.code_state import code_of, standing
+from experiments.folder import ASIDE
+from experiments.jobs import Job
+from training.metrics import FIRST_COLUMNS
+
+
+def begin_from_shorter(job: Job) -> Path | None:
+    """Take over the checkpoints, rows and state of the longest such run, and give its folder, which stays what it was.
+
+    None for a run that has a state of its own, for one that was moved aside to be trained again, and where there is no shorter run
+    that the code of now has trained.
+    """
+    folder = job.folder.path
+    if (folder / "state.pth").exists() or any(folder.parent.glob(f"{folder.name}{ASIDE}*")):
+        return None
+    for epochs, shorter in sorted(shorter_runs(job), reverse=True):
+        with suppress(
+            UserError, OSError, RuntimeError, TypeError, ValueError, KeyError
+        ):  # damaged, or moved aside meanwhile
+            take_over(job, shorter, epochs)
+            return shorter
+    return None
+
+
+def shorter_runs(job: Job) -> list[tuple[int, Path]]:
+    """The finished runs beside a job's that differ in the number of epochs alone, which is less, ``(epochs, folder)``."""
+    found = []
+    for config in sorted(job.folder.path.parent.glob("*/config.json")):
+        if ASIDE in config.parent.name or not (config.parent / "summary.json").exists():
+            continue
+        try:
+            settings, summary = load_json(config), load_json(config.parent / "summary.json")
+            epochs, identity = without_epochs(settings.get("identity"))
+        except UserError:
+            continue  # a damaged neighbour
+        is_shorter = isinstance(epochs, int) and epochs < job.config.num_epochs and summary.get("status") == "completed"
+        if (
+            is_shorter
+            and identity == without_epochs(job.folder.identity)[1]
+            and standing(settings, job.asked) == "current"
+        ):
+            found.append((epochs, config.parent))
+    return found
+
+
+def without_epochs(identity: dict | None) -> tuple[int | None, dict | None]:
+    """How long a run of such an identity is trained, and the identity without that."""
+    whole = completed(identity)
+    if not isinstance(whole, dict):
+        return None, None
+    if "retraining" not in whole:
+        return whole.get("num_epochs"), whole | {"num_epochs": None}
+    retraining = whole["retraining"]
+    return retraining.get("num_epochs"), whole | {"retraining": retraining | {"num_epochs": None}}
+
+
+def take_over(job: Job, shorter: Path, epochs: int) -> None:
+    """Put into a job's folder what it would hold after ``epochs`` if it had been trained by itself; the state comes last."""
+    folder, schedule = job.folder.path, build_schedule(job.config)
+    state = load_tensors(shorter / "state.pth", ("model", "optimizer", "epoch", "rows", "seconds"))
+    if state["epoch"] != epochs:
+        raise ValueError("its state is not that of its end")
+    if job.mask is not None:
+        before = load_tensors(shorter / "mask.pth", ("mask",))["mask"]
+        if before.keys() != job.mask.keys() or not all(before[name].equal(kept) for name, kept in job.mask.items()):
+            raise ValueError("its mask is another")
+    for epoch, path in list_checkpoints(shorter).items():
+        if schedule.saves(epoch):  # the last epoch of the shorter run may be none that the longer one saves
+            save_tensors(load_checkpoint(path), folder / ("init.pth" if epoch == 0 else f"{epoch}.pth"))
+    rows = torch.as_tensor(state["rows"]).reshape(-1, len(state.get("columns", FIRST_COLUMNS)))
+    is_recorded = torch.tensor([schedule.records(int(epoch)) for epoch in rows[:, 0]], dtype=torch.bool)
+    executed, settings = load_json(shorter / "config.json")["executed"], load_json(folder / "config.json")
+    for how in ("population", "cuda"):
+        settings["executed"][how] |= executed[how]
+    settings["code"] = code_of(job.asked, settings["executed"])
+    save_json(settings, folder / "config.json")
+    save_tensors(state | {"rows": rows[is_recorded], "identity": job.folder.identity}, folder / "state.pth")
