@@ -42,7 +42,11 @@ def retrain(config, job: Job) -> tuple[Path, Path]:
     print(f"\nrun folders   {dense.path} (dense)\n              {ticket.path} (ticket)")
     picture = ticket.path / "comparison.png"
     try:
-        plot_comparison({"dense": dense.path, label: ticket.path}, picture, config.gen_threshold)
+        runs = {
+            name: (run.metrics, run.generalized(config.gen_threshold))
+            for name, run in (("dense", dense), (label, ticket))
+        }
+        plot_comparison(runs, picture, config.gen_threshold)
         print(f"picture       {picture}")
     except UserError as error:  # nothing was recorded: it diverged at once
         print(f"no picture: {error}")

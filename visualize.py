@@ -23,14 +23,14 @@ from typing import Annotated
 
 import numpy as np
 
-from analysis.fourier import spectrum
+from analysis.fourier import Matrix, effective_input, effective_output, spectrum
 from common.errors import UserError, run_script
 from common.files import load_json
 from common.ranges import Count, Range, check_fields
 from configs.load import parse_flags
 from experiments.checkpoints import list_checkpoints
-from experiments.reading import read_metrics
-from figures.curves import Matrix, matrices_of, plot_entropy, read_matrices
+from experiments.reading import matrices_of, read_matrices, read_metrics
+from figures.curves import Spectra, plot_entropy
 from figures.gif import Movie, Side, render, save_gif, shown_epochs, symmetric_ends
 from figures.panels import Panels
 from figures.views import VIEWS, View
@@ -151,7 +151,11 @@ def visualize(flags: Flags) -> None:
     output = flags.output_folder
     output.mkdir(parents=True, exist_ok=True)
     if any(view.values is spectrum for view in views):
-        plot_entropy(flags.weight_folder, flags.ticket_folder, output / "entropy.png")
+        spectra = {}
+        for run, folder in zip(runs, folders.values(), strict=True):
+            of_side = read_matrices(folder, [effective_input, effective_output])
+            spectra[run.name] = Spectra(run.test_acc, of_side[effective_input], of_side[effective_output])
+        plot_entropy(spectra, output / "entropy.png")
         print(f"wrote {output / 'entropy.png'}")
     if len(shown) < (number := len(set().union(*saved))):
         print(f"{len(shown)} of the {number} saved epochs are shown; --max_frames {number} shows all")

@@ -9,9 +9,11 @@ variance. The mean (k = 0) is left out. A neuron that is zero (pruned) or consta
 and has no part in a mean.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
+
+Matrix = Callable[[Mapping], np.ndarray]  # what is made of a network, {name: weight} -> (neurons, values)
 
 # Rounding alone leaves a constant neuron about 1e-32 of its power; anything real is far above this.
 _NO_POWER = 1e-24

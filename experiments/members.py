@@ -22,6 +22,7 @@ from experiments.build import (
 from experiments.code_state import code_of, standing
 from experiments.jobs import Job
 from experiments.longer import begin_from_shorter
+from experiments.reading import read_metrics
 from experiments.recording import Recorder
 from experiments.source_hash import SCHEME
 from experiments.wandb_logger import WandbLogger
@@ -124,7 +125,7 @@ def make_recorder(job: Job, model: nn.Module, log_live: bool) -> Recorder:
     def draw(folder: Path) -> Path | None:
         path = folder / "curves.png"
         try:
-            plot_curves(folder, path)
+            plot_curves(read_metrics(folder), folder.name, path)
         except Exception as error:  # a plot never ends a run
             print(f"could not draw {path}: {error}")
             return None

@@ -1,20 +1,20 @@
-"""Run folders -> pictures, in one style.
+"""Recorded curves -> pictures, in one style.
 
 Figures are made without pyplot: no display is needed, and matplotlib's global state stays as it is. Epochs are on a log
 axis, as grokking is read; from 0 to 1 it is linear, so that epoch 0, the init, has a place.
 """
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 
-from analysis.fourier import effective_input, effective_output, frequency_entropy
+from analysis.fourier import frequency_entropy
 from common.errors import UserError
-from experiments.checkpoints import list_checkpoints, load_checkpoint
-from experiments.reading import read_generalization, read_metrics
+from training.generalization import Generalization
 
 STYLE = {
     "font.size": 9,
@@ -32,46 +32,13 @@ STYLE = {
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 EPOCH_AXIS = "epoch (log axis, linear from 0 to 1)"
 
-Matrix = Callable[[Mapping], np.ndarray]  # {name: weight} -> (neurons, values)
+Metrics = Mapping[str, np.ndarray]  # {column of metrics.csv: (records,)}
 
 
-def matrices_of(path: Path, functions: Sequence[Matrix]) -> dict[Matrix, np.ndarray]:
-    """What each of ``functions`` makes of the weights in one checkpoint, ``{function: (neurons, values)}``."""
-    weights = load_checkpoint(path)["model"]
-    try:
-        matrices = {function: function(weights) for function in dict.fromkeys(functions)}
-    except KeyError as error:
-        raise UserError(f"{path} holds the weights of another kind of network: it has no {error.args[0]}") from None
-    except (TypeError, ValueError):
-        matrices = None
-    if matrices is None or any(m.ndim != 2 or not m.shape[0] or m.shape[1] < 2 for m in matrices.values()):
-        raise UserError(f"{path} is no checkpoint of this project: the shapes of its weights do not fit together")
-    if not all(np.isfinite(matrix).all() for matrix in matrices.values()):
-        raise UserError(f"{path} holds weights that are not finite; choose a run that did not diverge")
-    return matrices
-
-
-def read_matrices(
-    folder: Path, functions: Sequence[Matrix], epochs: Container[int] | None = None
-) -> dict[Matrix, dict[int, np.ndarray]]:
-    """The same for all checkpoints of a run, or those of ``epochs``, ``{function: {epoch: (neurons, values)}}``, in order."""
-    paths = list_checkpoints(folder)
-    found = {epoch: matrices_of(path, functions) for epoch, path in paths.items() if epochs is None or epoch in epochs}
-    if not found:
-        raise UserError(f"{folder} holds no checkpoints: is it the folder of a run?")
-    matrices = {function: {epoch: found[epoch][function] for epoch in found} for function in functions}
-    for of_epoch in matrices.values():
-        shapes = sorted({matrix.shape for matrix in of_epoch.values()})
-        if len(shapes) > 1:
-            raise UserError(f"{folder} holds checkpoints of different networks: weights of {shapes[0]}, {shapes[1]}")
-    return matrices
-
-
-def _read_records(folder: Path) -> dict[str, np.ndarray]:
-    metrics = read_metrics(folder)
+def check_recorded(metrics: Metrics, label: str) -> None:
+    """Raise UserError for a run that has recorded nothing, as one that diverged at once."""
     if not len(metrics["epoch"]):
-        raise UserError(f"{folder}/metrics.csv holds no records yet; let the run train first")
-    return metrics
+        raise UserError(f"{label} holds no records yet; let the run train first")
 
 
 @contextmanager
@@ -96,30 +63,29 @@ def _accuracy_axis(axes, label: str) -> None:
     axes.set_ylim(-0.03, 1.03)
 
 
-def plot_curves(folder: Path, path: Path) -> None:
+def plot_curves(metrics: Metrics, title: str, path: Path) -> None:
     """Train and test accuracy of one run over its epochs, and the losses below, to ``path``."""
-    folder = Path(folder)
-    metrics = _read_records(folder)
+    check_recorded(metrics, title)
     with _stacked_axes(path, (2.4, 2.4)) as (accuracy, loss):
         for part, style in (("train", "--"), ("test", "-")):
             accuracy.plot(metrics["epoch"], metrics[f"{part}_acc"], style, color=COLORS[0], label=part)
             loss.plot(metrics["epoch"], metrics[f"{part}_loss"], style, color=COLORS[0], label=part)
-        accuracy.set_title(folder.resolve().name)
+        accuracy.set_title(title)
         _accuracy_axis(accuracy, "accuracy")
         accuracy.legend(loc="best")
         loss.set_ylabel("loss (log axis)")
         loss.set_yscale("log", nonpositive="mask")
 
 
-def plot_comparison(folders: Mapping[str, Path], path: Path, t_gen_threshold: float = 0.95) -> None:
-    """Train and test accuracy of several runs, ``{label: folder}``, in one picture, to ``path``.
+def plot_comparison(runs: Mapping[str, tuple[Metrics, Generalization]], path: Path, t_gen_threshold: float) -> None:
+    """Train and test accuracy of several runs, ``{label: (metrics, what is known of t_gen)}``, in one picture, to ``path``.
 
     A thin line marks each run's t_gen (training/generalization.py) at ``t_gen_threshold``, where it has one.
     """
+    for label, (metrics, _) in runs.items():
+        check_recorded(metrics, label)
     with _stacked_axes(path, (3.6,)) as (axes,):
-        for (label, folder), color in zip(folders.items(), cycle(COLORS)):
-            metrics = _read_records(folder)
-            found = read_generalization(folder, t_gen_threshold)
+        for (label, (metrics, found)), color in zip(runs.items(), cycle(COLORS)):
             axes.plot(metrics["epoch"], metrics["train_acc"], "--", color=color, alpha=0.6, label=f"{label}, train")
             axes.plot(metrics["epoch"], metrics["test_acc"], color=color, label=f"{label}, test: t_gen {found}")
             if found.t_gen is not None:
@@ -130,20 +96,25 @@ def plot_comparison(folders: Mapping[str, Path], path: Path, t_gen_threshold: fl
         axes.figure.legend(loc="outside lower center", ncols=2)
 
 
-def plot_entropy(dense_folder: Path, ticket_folder: Path | None, path: Path) -> None:
-    """Frequency entropy of input and output weights at the checkpoints, below test accuracy, to ``path``.
+@dataclass(frozen=True)
+class Spectra:
+    """A run as ``plot_entropy`` shows it: test accuracy ``{epoch: value}`` and matrices ``{epoch: (neurons, inputs)}`` of both sides."""
 
-    Low entropy is periodic: a cosine has 0, a flat spectrum ln f. Dense run and ticket, or the dense run alone.
+    test_acc: Mapping[int, float]
+    inputs: Mapping[int, np.ndarray]
+    outputs: Mapping[int, np.ndarray]
+
+
+def plot_entropy(runs: Mapping[str, Spectra], path: Path) -> None:
+    """Frequency entropy of input and output weights at the checkpoints, below test accuracy, of ``{label: run}``, to ``path``.
+
+    Low entropy is periodic: a cosine has 0, a flat spectrum ln f.
     """
-    functions = {effective_input: ("input weights", "o-"), effective_output: ("output weights", "s--")}
-    folders = {"dense": dense_folder} | ({"ticket": ticket_folder} if ticket_folder else {})
     num_frequencies = set()
     with _stacked_axes(path, (1.8, 2.8)) as (accuracy, entropy):
-        for (label, folder), color in zip(folders.items(), COLORS, strict=False):
-            metrics = _read_records(folder)
-            accuracy.plot(metrics["epoch"], metrics["test_acc"], color=color, label=label)
-            for function, of_epoch in read_matrices(folder, list(functions)).items():
-                name, style = functions[function]
+        for (label, run), color in zip(runs.items(), COLORS, strict=False):
+            accuracy.plot(list(run.test_acc), list(run.test_acc.values()), color=color, label=label)
+            for name, style, of_epoch in (("input weights", "o-", run.inputs), ("output weights", "s--", run.outputs)):
                 entropies = [frequency_entropy(matrix) for matrix in of_epoch.values()]
                 entropy.plot(list(of_epoch), entropies, style, color=color, markersize=3, label=f"{label}, {name}")
                 num_frequencies |= {matrix.shape[1] // 2 for matrix in of_epoch.values()}

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.fourier import dominant_frequency, effective_input, effective_output, neuron_order, spectrum
+from analysis.fourier import Matrix, dominant_frequency, effective_input, effective_output, neuron_order, spectrum
 from analysis.neurons import input_weights, norms_in_and_out, strength
-from figures.curves import Matrix
 
 
 def by_frequency(matrix: np.ndarray, num_neurons: int) -> np.ndarray:

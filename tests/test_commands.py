@@ -228,8 +228,8 @@ ROOMS = {
     "analysis": {"common"},
     "training": {"common", "models", "data", "pruning"},
     "configs": {"common", "data", "models", "pruning", "training"},
-    "experiments": {"common", "models", "data", "pruning", "training", "configs", "figures"},
-    "figures": {"common", "analysis", "training", "experiments"},
+    "experiments": {"common", "analysis", "models", "data", "pruning", "training", "configs", "figures"},
+    "figures": {"common", "analysis", "training"},
     "reporting": {"common", "analysis", "training", "configs", "experiments", "figures"},
 }
 

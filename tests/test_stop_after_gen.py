@@ -33,12 +33,12 @@ def test_a_run_that_never_generalizes_is_trained_to_its_end(place):
 
 
 def test_plain_it_is_the_dense_runs_and_retrain_the_tickets(place):
-    succeed("main", *AT_ONCE, "--prune_at=10", "--retrain_stop_after_gen=True")
+    succeed("main", *AT_ONCE, "--prune_at=100", "--retrain_stop_after_gen=True")
     (dense,), (ticket,) = run_folders("runs")
     assert (summary_of(dense)["epochs"], summary_of(ticket)["epochs"]) == (1500, 1000)
-    succeed("main", *AT_ONCE, "--prune_at=10", STOPS)
+    succeed("main", *AT_ONCE, "--prune_at=100", STOPS)
     assert sorted(summary_of(folder)["epochs"] for folder in run_folders("runs")[1]) == [1000, 1000], "None: as dense"
-    succeed("main", *AT_ONCE, "--prune_at=10", STOPS, "--retrain_stop_after_gen=False")
+    succeed("main", *AT_ONCE, "--prune_at=100", STOPS, "--retrain_stop_after_gen=False")
     assert sorted(summary_of(folder)["epochs"] for folder in run_folders("runs")[1]) == [1000, 1000, 1500]
 
 

@@ -19,6 +19,7 @@ import visualize
 from analysis.fourier import effective_input, effective_output
 from common.errors import UserError
 from common.files import save_tensors
+from experiments.reading import read_generalization, read_metrics
 from figures import curves as figures
 from figures import gif
 from figures.panels import Panels
@@ -109,7 +110,7 @@ def test_a_transformer_alone_with_more_neurons_than_panels(tmp_path, capsys):
 
 def runs_and_grok(dense: Path, ticket: Path):
     runs = [visualize.read_run("dense", dense), visualize.read_run("ticket", ticket)]
-    return runs, figures.matrices_of(dense / "final.pth", [effective_input, effective_output])
+    return runs, visualize.matrices_of(dense / "final.pth", [effective_input, effective_output])
 
 
 def test_frames_are_the_union_of_epochs_and_each_side_tells_its_own():
@@ -295,11 +296,15 @@ def test_a_gif_of_20_frames_of_noise_is_small(tmp_path):
     assert len(iio.imread(tmp_path / "noise.gif")) == 20
 
 
+def compared(threshold: float, **folders: Path) -> dict:
+    return {name: (read_metrics(folder), read_generalization(folder, threshold)) for name, folder in folders.items()}
+
+
 def test_curves_and_comparison_are_drawn(mlp, tmp_path):
     _, _, dense, ticket = mlp
-    figures.plot_curves(dense, tmp_path / "curves.png")
-    figures.plot_comparison({"dense": dense, "ticket": ticket}, tmp_path / "comparison.png")
-    figures.plot_entropy(dense, None, tmp_path / "entropy.png")
+    figures.plot_curves(read_metrics(dense), "dense", tmp_path / "curves.png")
+    figures.plot_comparison(compared(0.95, dense=dense, ticket=ticket), tmp_path / "comparison.png", 0.95)
+    assert visualize.main(flags(tmp_path, dense)) == 0
     for name in ("curves", "comparison", "entropy"):
         picture = iio.imread(tmp_path / f"{name}.png")
         assert min(picture.shape[:2]) > 400
@@ -309,7 +314,7 @@ def test_curves_and_comparison_are_drawn(mlp, tmp_path):
 def test_comparison_tells_t_gen_and_censors_a_run_that_never_gets_there(mlp, tmp_path):
     _, _, dense, ticket = mlp
     never = make_run(tmp_path / "never", epochs=(0, 1200), t_gen=5000)
-    figures.plot_comparison({"dense": dense, "ticket": ticket, "never": never}, tmp_path / "c.svg", 0.9)
+    figures.plot_comparison(compared(0.9, dense=dense, ticket=ticket, never=never), tmp_path / "c.svg", 0.9)
     written = (tmp_path / "c.svg").read_text()
     for text in (
         "dense, test: t_gen 200",
@@ -366,12 +371,12 @@ def test_wrong_runs_and_files_are_told_in_one_line(mlp, tmp_path, capsys):
     assert "taken" in one_line_error(capsys, flags(taken, dense))
 
 
-def test_figures_refuse_what_is_no_run(mlp, tmp_path):
-    with pytest.raises(UserError, match="not there"):
-        figures.plot_curves(tmp_path, tmp_path / "curves.png")
+def test_figures_refuse_a_run_without_records(tmp_path):
     (tmp_path / "metrics.csv").write_text(",".join(COLUMNS) + "\n")
     with pytest.raises(UserError, match="no records"):
-        figures.plot_comparison({"dense": tmp_path}, tmp_path / "comparison.png")
+        figures.plot_curves(read_metrics(tmp_path), "run", tmp_path / "curves.png")
+    with pytest.raises(UserError, match="dense holds no records"):
+        figures.plot_comparison(compared(0.95, dense=tmp_path), tmp_path / "comparison.png", 0.95)
     assert not list(tmp_path.glob("*.png"))
 
 
