@@ -6,24 +6,67 @@ import scipy.stats
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from analysis.statistics import censored_median, kaplan_meier
+from analysis.statistics import bounded_median, censored_median, kaplan_meier, restricted_mean, wilson_interval
 from reporting.tables import median_and_range
 from training.generalization import Generalization
 
 RUNS = st.lists(st.tuples(st.integers(1, 30), st.booleans()), min_size=1, max_size=12)
 
 
+def scipys_curve(times, is_event):
+    data = scipy.stats.CensoredData(uncensored=times[is_event], right=times[~is_event])
+    return scipy.stats.ecdf(data).sf
+
+
 @given(RUNS)
 def test_the_curve_is_scipys(runs):
     times, is_event = map(np.array, zip(*runs, strict=True))
     assume(is_event.any())
-    data = scipy.stats.CensoredData(uncensored=times[is_event], right=times[~is_event])
-    wanted = scipy.stats.ecdf(data).sf
+    wanted = scipys_curve(times, is_event)
     events, curve = kaplan_meier(times, is_event)
     np.testing.assert_allclose(curve, wanted.evaluate(events), atol=1e-12)
     median = censored_median(times, is_event)
     below = [t for t in range(1, 31) if wanted.evaluate(t) <= 0.5 + 1e-9]
     assert median == (below[0] if below else None)
+
+
+@given(RUNS, st.integers(1, 40))
+def test_the_restricted_mean_is_the_area_below_scipys_curve(runs, budget):
+    times, is_event = map(np.array, zip(*runs, strict=True))
+    assume(is_event.any())
+    curve = scipys_curve(times, is_event)
+    area = sum(curve.evaluate(t) for t in range(budget))  # it changes at whole numbers only
+    assert restricted_mean(times, is_event, budget) == pytest.approx(area)
+
+
+@given(st.lists(st.integers(0, 30), min_size=1), st.integers(1, 40))
+def test_without_censoring_the_restricted_mean_is_a_mean(times, budget):
+    mean = restricted_mean(times, [True] * len(times), budget)
+    assert mean == pytest.approx(np.minimum(times, budget).mean())
+    assert restricted_mean(times, [False] * len(times), budget) == budget
+
+
+@given(st.integers(1, 100), st.data())
+def test_the_interval_of_a_share_is_scipys(total, data):
+    count = data.draw(st.integers(0, total))
+    wanted = scipy.stats.binomtest(count, total).proportion_ci(method="wilson")
+    assert wilson_interval(count, total) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
+
+
+BOUNDS = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100), st.floats(0, 1)), min_size=1, max_size=9)
+
+
+@given(BOUNDS)
+def test_the_median_lies_within_its_bounds_and_can_be_at_each(known):
+    low, high = (np.array([pick(one[:2]) for one in known]) for pick in (min, max))
+    values = low + (high - low) * np.array([place for *_, place in known])
+
+    def median(values):
+        return next(value for value in sorted(values) if 2 * sum(other <= value for other in values) >= len(values))
+
+    least, most = bounded_median(low, high)
+    assert least - 1e-9 <= median(values) <= most + 1e-9
+    assert (least, most) == (median(low), median(high))
 
 
 def found(value):
