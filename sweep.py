@@ -26,7 +26,7 @@ from experiments.folder import locks_work
 from experiments.processes import ENDS_WITH_STDIN, end_with_stdin, run_workers, say_other_code
 from experiments.provenance import usable_cores
 from experiments.worker import plan, share, state_of, work
-from reporting.sweep_results import collect
+from reporting.sweep_results import collect, is_lost
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,14 @@ def body(argv: list[str] | None) -> int:
     if flags.collect:
         wanted = [unit for unit in units if unit.is_dense != sweep.has_tickets]
         finished = [unit for unit in wanted if unit.is_done]
+        lost = [unit for unit in wanted if not unit.is_done and is_lost(unit.config)]
         for unit in wanted:
             state = state_of(unit)
-            if state.startswith("cannot"):
+            if state.startswith("cannot") and unit not in lost:
                 print(f"left out: {unit}: {state}")
         output = Path(flags.output or root) / Path(flags.config).stem
-        collect(sweep, [(unit.config, unit.find().path) for unit in finished], output)
+        found = [(unit.config, unit.find().path) for unit in finished]
+        collect(sweep, found, [unit.config for unit in lost], output)
         return 0
     if flags.workers < 0:
         raise UserError(f"--workers must be 0 or more, not {flags.workers}")

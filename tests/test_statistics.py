@@ -1,5 +1,7 @@
 """Statistics with censoring: against scipy, and cases worked out by hand."""
 
+from math import inf
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -7,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from analysis.statistics import bounded_median, censored_median, kaplan_meier, restricted_mean, wilson_interval
-from reporting.tables import median_and_range
+from reporting.cells import median_and_range, ratio_bounds, ratio_text, ratios_text
 from training.generalization import Generalization
 
 RUNS = st.lists(st.tuples(st.integers(1, 30), st.booleans()), min_size=1, max_size=12)
@@ -92,3 +94,40 @@ def found(value):
 )
 def test_medians_and_ranges_worked_out_by_hand(runs, told):
     assert median_and_range([found(run) for run in runs]) == told
+
+
+@pytest.mark.parametrize(
+    ("dense", "ticket", "bounds", "told"),
+    [
+        (19000, 476, (19000 / 476, 19000 / 476), "40"),
+        (">10000", 432, (10000 / 432, inf), "> 23"),
+        (500, ">1000", (0, 0.5), "< 0.5"),
+        (">10000", ">10000", (0, inf), "none"),
+        (300, 0, (inf, inf), "inf"),
+        (">300", 0, (inf, inf), "inf"),
+        (0, 20, (0, 0), "0"),
+        (0, 0, (0, inf), "none"),
+        (300, ">0", (0, inf), "none"),
+        (">0", 300, (0, inf), "none"),
+    ],
+)
+def test_ratios_worked_out_by_hand(dense, ticket, bounds, told):
+    assert ratio_bounds(found(dense), found(ticket)) == bounds
+    assert ratio_text(bounds) == told
+
+
+@pytest.mark.parametrize(
+    ("pairs", "told"),
+    [
+        ([(200, 10), (300, 10), (100, 10)], "20 (10 to 30)"),
+        ([(200, 10), (">300", 10), (">100", 10)], "> 20 (> 10 to > 30)"),
+        ([(200, 10), (">300", 10), (100, 10)], "20 (10 to > 30)"),
+        ([(200, 10), (100, ">200"), (100, 10)], "10 (< 0.5 to 20)"),
+        ([(">200", 10), (100, ">10"), (50, 10)], "5 to 10 (5 to > 20)"),
+        ([(">200", ">200"), (50, 10)], "< 5 (5 to 5)"),
+        ([(">200", ">200"), (50, 10), (60, 10)], "5 to 6 (5 to 6)"),
+        ([(">9", ">9"), (">9", ">9")], "none"),
+    ],
+)
+def test_medians_of_ratios_worked_out_by_hand(pairs, told):
+    assert ratios_text([ratio_bounds(found(dense), found(ticket)) for dense, ticket in pairs]) == told
