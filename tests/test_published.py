@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas
@@ -9,8 +10,10 @@ import pytest
 import scipy.stats
 
 from common.errors import UserError
+from configs import sweep_tuned_dense, sweep_tuned_dense_check, sweep_tuned_ticket, sweep_tuned_ticket_check
 from reporting import published
-from reporting.published import PAGES, REPOSITORY, RESULTS, TABLES, filled, headline, tuned
+from reporting.published import PAGES, PLACE, REPOSITORY, RESULTS, TABLES, TUNED, both_tuned, filled, headline, tuned
+from reporting.tables import winner
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -125,3 +128,49 @@ def test_a_published_csv_is_of_one_commit_and_one_code_a_kind(path):
             assert not any(row[name].endswith("+") for row in rows), "of a clean checkout"
         if name.endswith("code"):
             assert len({row[name] for row in rows}) <= len(kinds)
+
+
+# ---- the winner of a search, and the seeds that did not choose it
+
+SEARCHES = [(sweep_tuned_dense, sweep_tuned_dense_check), (sweep_tuned_ticket, sweep_tuned_ticket_check)]
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_the_checks_setting_is_the_winner_of_the_search_on_other_seeds(side):
+    search, check = (module.sweep for module in SEARCHES[side])
+    best = winner(both_tuned()[side], PLACE, TUNED)
+    ((lr, weight_decay),) = {tuple(row[name] for name in PLACE) for row in best}
+    names = search.axes
+    assert check == replace(search, axes=dict(zip(names, ([lr], [weight_decay]), strict=True)), seeds=(5, 6, 7, 8, 9))
+    assert not {*check.seeds} & {*search.seeds}
+    assert len(check.configs()) == 5
+
+
+def with_checks(csvs, **changes) -> list[str]:
+    """The headline's last line once the winners have been trained on seeds 5 to 9, twice as slow."""
+    for side, prefix in (("dense", ""), ("ticket", "retrain_")):
+        rows = pandas.read_csv(csvs / f"sweep_tuned_{side}" / "results.csv")
+        lr = 0.01 if side == "dense" else 0.03
+        rows = rows[(rows[f"{prefix}lr"] == lr) & (rows[f"{prefix}weight_decay"] == 8)]
+        for name in ("t_gen (test acc >= 0.95)", "t_gen_known_until (test acc >= 0.95)"):
+            rows = rows.assign(**{name: 2 * rows[name]})
+        rows = rows.assign(seed=rows["seed"] + 5, **{prefix + name: value for name, value in changes.items()})
+        (csvs / f"sweep_tuned_{side}_check").mkdir()
+        rows.to_csv(csvs / f"sweep_tuned_{side}_check" / "results.csv", index=False)
+    return readings(headline())[-1]
+
+
+def test_the_headline_comes_from_seeds_that_did_not_choose_where_there_are_such(csvs):
+    chosen = readings(headline())[-1]
+    assert chosen[:3] == [
+        "MLP, lr and weight decay tuned for each (seeds 0 to 4, which chose)",
+        "303 (220 to 399)",
+        "33 (24 to 40)",
+    ]
+    fresh = with_checks(csvs)
+    assert fresh[:3] == ["MLP, lr and weight decay tuned for each (seeds 5 to 9)", "606 (440 to 798)", "66 (48 to 80)"]
+    assert fresh[3] == chosen[3], "both sides are twice as slow"
+
+
+def test_a_check_of_another_setting_than_the_winner_is_no_headline(csvs):
+    assert with_checks(csvs, lr=0.003)[0].endswith("(seeds 0 to 4, which chose)")
