@@ -39,9 +39,10 @@ def read(name: str, *thresholds: float):
 
 
 def by_setting(sweep: str, by: list[str], *thresholds: float, more: Columns | None = None) -> str:
-    """A sweep over seeds, by the last of ``by`` first: t_gen at each threshold, at the last one all else that is known.
+    """A sweep over seeds: t_gen at each threshold, at the last one all else that is known.
 
-    ``more``: further columns; None: what is kept of each matrix.
+    ``by``: the axes; lines are sorted by all but the last of them, the largest value first. ``more``: further columns; None: what
+    is kept of each matrix.
     """
     results = read(f"{sweep}/results.csv", *thresholds)
     results = results.sort_values(by[:-1], ascending=False, kind="stable") if by[:-1] else results

@@ -82,20 +82,20 @@ def read_result(folder: Path) -> Result:
     return Result(folder, settings, summary, read_metrics(folder))
 
 
-def read_results(root: Path | str = "runs", **thresholds):
+def read_results(root: Path | str = "runs", gen: tuple[float, ...] = Levels().gen, mem: float = Levels().mem):
     """Every finished run below ``root`` as a row of a pandas.DataFrame; damaged ones are named on stderr and left out.
 
     ``setting`` is the same for runs that differ in the seed alone. A ticket has its dense run's measures as well, in ``dense ...``.
-    ``gen=(0.9, 0.95)`` and ``mem=0.99`` are the thresholds of t_gen and t_mem.
+    ``gen`` and ``mem`` are the thresholds at which t_gen and t_mem are read.
     """
-    rows, _ = read_rows(Path(root), Levels(**thresholds))
+    rows, _ = read_rows(Path(root), Levels(gen, mem))
     if not rows:
         raise UserError(f"below {root} is no finished run; python main.py makes two")
     return frame(rows)
 
 
 def read_rows(
-    root: Path, levels: Levels, asks_for: Callable[[Result], bool] = bool
+    root: Path, levels: Levels, asks_for: Callable[[Result], bool] = lambda run: True
 ) -> tuple[list[dict], dict[Path, Code]]:
     """The rows of the finished runs that are asked for, by setting and seed, and by which code each was trained.
 
@@ -123,7 +123,7 @@ def read_rows(
         if key in rows:
             raise UserError(f"it is the same run as {rows[key]['run']}")
         name = run.path.name.replace(f"_seed{row['seed']}", "", 1)
-        name = name if name not in settings.values() else run.path.name  # a folder that has another setting's name
+        name = f"{name} ({len(settings)})" if name in settings.values() else name  # a folder may have any name
         rows[key] = {"run": row.pop("run"), "setting": settings.setdefault(group, name)} | row
         codes[run.path] = worst(states), groups, trained
 

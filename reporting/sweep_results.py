@@ -78,11 +78,11 @@ def collect(sweep: Sweep, finished: list[tuple[RunConfig, Path]], lost: list[Run
         print(f"written: {output / 't_gen.png'}")
 
 
-def row_in(sweep: Sweep, config: RunConfig, run: Result, is_lost: bool) -> dict:
+def row_in(sweep: Sweep, config: RunConfig, run: Result, without_run: bool) -> dict:
     """A run as a row, with the settings by which the sweep calls it; of a lost ticket ``run`` is the dense run."""
     levels = Levels((*Levels().gen, sweep.base.gen_threshold), sweep.base.mem_threshold)
     asked = settings_columns(stored_as(config))
-    if is_lost:
+    if without_run:
         budget = config.retraining()["num_epochs"]
         row = {"run": None} | asked | {"mask_epoch": None, "status": LOST, "last_epoch": 0, "budget": budget}
         for threshold in sorted(set(levels.gen)):

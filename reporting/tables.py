@@ -109,12 +109,11 @@ def winner(results, by: list[str], threshold: float) -> list[dict]:
 
 def results_table(results: dict[str, Result], mem_threshold: float, gen_threshold: float) -> str:
     """One row for each run: when it memorizes and generalizes, its accuracies, weights and seconds."""
-    t_mem = t_mem_column(mem_threshold)
     columns = t_gen(gen_threshold) | accuracy(ACCURACIES[0]) | accuracy(ACCURACIES[1]) | accuracy(ACCURACIES[2])
     lines = []
     for label, result in results.items():
         row = measures_of(result, Levels((gen_threshold,), mem_threshold))
-        memorized, generalized = row[t_mem], row[t_gen_column(gen_threshold)]
+        memorized, generalized = row[t_mem_column(mem_threshold)], row[t_gen_column(gen_threshold)]
         known_until = row["budget" if row["status"] == "diverged" else "last_epoch"]
         delay = "censored" if None in (memorized, generalized) else f"{generalized - memorized:,}"
         found, *measured = (cell([row]) for cell in columns.values())
@@ -122,8 +121,8 @@ def results_table(results: dict[str, Result], mem_threshold: float, gen_threshol
         name = with_range(label, ", ".join(notes([row], gen_threshold)))
         line = [name, epoch_text(memorized, known_until), found, delay, *measured]
         lines.append([*line, *(f"{count:,}" for count in counts), f"{row['seconds']:.0f}"])
-    own, *others = columns
-    return table(["run", t_mem, own, "delay", *others, "kept", "removed", "seconds"], lines)
+    head = ["run", f"t_mem (train acc >= {mem_threshold:g})", f"t_gen (test acc >= {gen_threshold:g})", "delay"]
+    return table([*head, *[*columns][1:], "kept", "removed", "seconds"], lines)
 
 
 def matrices_table(counts: dict[str, tuple[int, int]]) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,15 @@ def test_settings_are_those_that_differ_in_the_seed_alone(trained):
     seeds = {setting: sorted(rows["seed"]) for setting, rows in results.groupby("setting")}
     assert sorted(seeds.values()) == [[0], [0, 1], [0, 1]]
     assert {setting.count("seed") for setting in seeds} == {0}
+
+
+def test_a_folder_with_another_settings_name_is_no_seed_of_it(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "runs")
+    (control,) = (tmp_path / "runs").glob("*no_mask*")
+    (ticket,) = (tmp_path / "runs").glob("*seed0_*magnitude*")
+    control.rename(ticket.with_name(ticket.name.replace("_seed0", "")))
+    results = read_results(tmp_path / "runs", gen=LEVELS.gen, mem=LEVELS.mem)
+    assert sorted(len(rows) for _, rows in results.groupby("setting")) == [1, 2, 2]
 
 
 def test_a_ticket_has_its_dense_runs_measures_beside_its_own(trained):
@@ -214,7 +224,7 @@ def test_the_winner_holds_for_most_seeds_before_it_is_early():
 def test_whoever_trains_does_not_wait_for_pandas(trained):
     program = f"""
 import sys
-import main, prune, train
+import main, prune, report, sweep, train, reporting.published
 from reporting.tables import matrices_table, print_results, read_result, speedup_text
 dense, ticket = map(read_result, {[str(folders[0]) for folders in run_folders(trained)]})
 print_results({{"dense": dense, "ticket": ticket}}, 0.99, 0.3)
