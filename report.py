@@ -12,7 +12,6 @@ import signal
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the imports below run ends without a traceback
 
-import csv
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +22,10 @@ from common.ranges import Range, check_fields
 from configs.load import parse_flags
 from configs.paper import EXPERIMENTS
 from experiments.code_state import same_code
-from reporting.pairs import find_pairs, numbers_of, rows_of, standing_of
-from reporting.tables import (
-    Result,
-    table,
-    with_legend,
-)
+from reporting.cells import accuracy, median_of, pair_columns
+from reporting.choices import kind_of
+from reporting.results import ACCURACIES, Levels, Result, frame, read_rows, write_csv
+from reporting.tables import pairs_table, with_legend
 
 
 @dataclass(frozen=True)
@@ -61,37 +58,25 @@ class Flags:
 
     def asks_for(self, ticket: Result) -> bool:
         is_of_seed = self.seeds is None or ticket.settings["config"].get("seed") in self.seeds
-        return is_of_seed and self.kind in (None, ticket.settings["kind"]) and ticket.path.match(self.tickets)
+        is_of_kind = self.kind in (None, kind_of(ticket.settings))
+        return ticket.is_ticket and is_of_seed and is_of_kind and ticket.path.match(self.tickets)
 
 
 def body(argv: list[str] | None) -> None:
     flags = parse_flags(Flags, argv, prog="report.py", description=__doc__)
-    pairs, left_out = find_pairs(flags.root, flags.asks_for, flags.gen_thresholds)
-    for reason in left_out:
-        print(f"left out: {reason}", file=sys.stderr)
-    if not pairs:
+    rows, codes = read_rows(flags.root, Levels(flags.gen_thresholds), flags.asks_for)
+    if not rows:
         asked = f"kind {flags.kind or 'any'}, name {flags.tickets}, seed {flags.seeds or 'any'}"
         raise UserError(
             f"below {flags.root} is no finished ticket of {asked} beside its dense run; python main.py makes one"
         )
-    kept = same_code({pair[1].path: standing_of(pair) for pair in pairs})
-    pairs = [pair for pair in pairs if pair[1].path in kept]
-    head = ["ticket", "seed"]
-    for threshold in flags.gen_thresholds:
-        head += [
-            f"dense t_gen (test acc >= {threshold:g})",
-            f"ticket t_gen (>= {threshold:g})",
-            f"speedup (>= {threshold:g})",
-        ]
-    head += ["dense best test acc", "ticket best test acc", "kept", "minutes"]
-    print(with_legend(table(head, rows_of(pairs, flags.gen_thresholds))))
+    kept = {path.name for path in same_code(codes)}
+    results = frame([row for row in rows if row["run"] in kept])
+    more = accuracy(ACCURACIES[1]) | accuracy(ACCURACIES[2]) | median_of("seconds", 0) | median_of("weights_kept", 0)
+    columns = pair_columns(flags.gen_thresholds, more)
+    print(with_legend(pairs_table(results, columns, flags.gen_thresholds[-1])))
     if flags.csv:
-        rows = [numbers_of(pair, flags.gen_thresholds) for pair in pairs]
-        flags.csv.parent.mkdir(parents=True, exist_ok=True)
-        with flags.csv.open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(results, flags.csv)
 
 
 def main(argv: list[str] | None = None) -> int:

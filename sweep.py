@@ -26,7 +26,7 @@ from experiments.folder import RunFolder
 from experiments.processes import ENDS_WITH_STDIN, end_with_stdin, run_workers, say_other_code
 from experiments.provenance import usable_cores
 from experiments.worker import plan, share, work
-from reporting.sweep_results import collect
+from reporting.sweep_results import collect, is_lost
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,13 @@ def body(argv: list[str] | None) -> int:
     if flags.collect:
         wanted = runs[-len(sweep.configs()) :]
         finished = [run for run in wanted if run.is_done]
+        lost = [run for run in wanted if not run.is_done and is_lost(run.config)]
         for run in wanted:
             state = run.state
-            if state.startswith("cannot"):
+            if state.startswith("cannot") and run not in lost:
                 print(f"left out: {run}: {state}")
         output = Path(flags.output or root) / Path(flags.config).stem
-        collect(sweep, [(run.config, run.find().path) for run in finished], output)
+        collect(sweep, [(run.config, run.find().path) for run in finished], [run.config for run in lost], output)
         return 0
     if flags.workers < 0:
         raise UserError(f"--workers must be 0 or more, not {flags.workers}")

@@ -1,6 +1,7 @@
 """Statistics over seeds of which some are censored: known to be later than an epoch, and nothing else."""
 
 from collections.abc import Sequence
+from math import sqrt
 
 import numpy as np
 
@@ -23,3 +24,30 @@ def censored_median(times: Sequence[float], is_event: Sequence[bool]) -> float |
     events, curve = kaplan_meier(times, is_event)
     reached = events[curve <= 0.5 + 1e-12]  # 1/2 as a product of fractions is rounded
     return float(reached[0]) if len(reached) else None
+
+
+def restricted_mean(times: Sequence[float], is_event: Sequence[bool], budget: float) -> float:
+    """The area below the Kaplan-Meier curve from 0 to ``budget``: the mean of min(time, budget), censoring accounted for.
+
+    A number for every setting, also where fewer than half get there. After the last known time the curve stays as it is.
+    """
+    events, curve = kaplan_meier(times, is_event)
+    borders = np.minimum(np.concatenate([[0.0], events, [budget]]), budget)
+    return float(np.sum(np.diff(borders) * np.append(1.0, curve)))
+
+
+def wilson_interval(count: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of a share of which ``count`` of ``total`` were seen (Wilson 1927)."""
+    z = 1.959963984540054  # of the normal distribution lies 2.5 % above
+    share, weight = count / total, z**2 / total
+    middle, half = share + weight / 2, z * sqrt(share * (1 - share) / total + weight / total / 4)
+    return max(0.0, (middle - half) / (1 + weight)), min(1.0, (middle + half) / (1 + weight))
+
+
+def bounded_median(low: Sequence[float], high: Sequence[float]) -> tuple[float, float]:
+    """Between which bounds the median of n values lies of which each is known to lie in ``low[i] ... high[i]``.
+
+    The median is the least value that at least half of the values do not exceed, as with ``censored_median``.
+    """
+    middle = (len(low) - 1) // 2
+    return float(np.sort(low)[middle]), float(np.sort(high)[middle])

@@ -98,7 +98,7 @@ def plot_comparison(runs: Mapping[str, tuple[Metrics, Generalization]], path: Pa
 
 @dataclass(frozen=True)
 class Spectra:
-    """A run as ``plot_entropy`` shows it: test accuracy ``{epoch: value}`` and matrices ``{epoch: (neurons, inputs)}`` of both sides."""
+    """A run as ``plot_entropy`` shows it: test accuracy ``{epoch: value}``, matrices ``{epoch: (neurons, inputs)}`` of both sides."""
 
     test_acc: Mapping[int, float]
     inputs: Mapping[int, np.ndarray]

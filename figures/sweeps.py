@@ -77,8 +77,8 @@ def _places(settings: Sequence[Sequence[Mapping]], x_name: str) -> tuple[list[fl
     """
     values = [rows[0][x_name] for rows in settings]
     if x_name == "prune_at":
-        epochs = [[row["mask_epoch"] for row in rows] for rows in settings]
-        if not any(None in own for own in epochs):
+        epochs = [[row["mask_epoch"] for row in rows if row["mask_epoch"] is not None] for rows in settings]
+        if all(epochs):
             return [median(own) for own in epochs], {}
     elif all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         if min(values) <= 0 or max(values) <= 10 * min(values):

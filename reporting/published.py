@@ -3,140 +3,161 @@
 python -m reporting.published        # or: make results
 """
 
-import csv
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from configs.base import MLPConfig, TransformerConfig
-from reporting.tables import median_and_range, speedup, table
-from training.generalization import Generalization
+from common.errors import UserError
+from reporting.cells import Columns, accuracy, both, kept, median_of, outcome, pair_columns, speedup, t_gen
+from reporting.choices import MODELS, of_model
+from reporting.results import ACCURACIES, BESIDE, NORM, T_GEN, dense_of_rows, frame, records, t_gen_column
+from reporting.tables import legend, pairs_table, seeds_table, table, winner
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "assets" / "results"
 PAGES = ("README.md", "RESULTS.md")
-DENSE = {"mlp": MLPConfig, "transformer": TransformerConfig}
-NAMES = {"mlp": "MLP", "transformer": "Transformer"}
 TUNED = 0.95  # the threshold of the tuned comparison
+PLACE = ["lr", "weight_decay"]  # its axes
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+def read(name: str, *thresholds: float):
+    """A published CSV as a pandas.DataFrame. Raises UserError where it is not there, or older than its columns."""
+    import pandas
+
+    path = RESULTS / name
+    if not path.exists():
+        raise UserError(f"{name} is not there")
+    results = pandas.read_csv(path)
+    needed = ["setting", "budget", *(t_gen_column(threshold, own) for threshold in thresholds for own in T_GEN)]
+    if missing := [column for column in needed if column not in results]:
+        raise UserError(f"{name} has no column {missing[0]!r}: collect it again")
+    return results
 
 
-def found_in(row: dict[str, str], threshold: float, prefix: str = "") -> Generalization:
-    """What a row of a CSV says of t_gen."""
-
-    def cell(name: str) -> str:
-        return row[f"{prefix}{name} (test acc >= {threshold:g})"]
-
-    t_gen, first, known_until = (
-        int(cell(name)) if cell(name) else None for name in ("t_gen", "t_gen_first", "t_gen_known_until")
-    )
-    share = float(cell("below_after")) if cell("below_after") else None
-    return Generalization(t_gen, first, cell("t_gen_status"), known_until, share)
+# ---- tables
 
 
-def pairs_by_kind() -> dict[str, list[tuple[dict[str, str], Generalization, Generalization]]]:
-    """``{kind: [(row, dense, ticket)]}`` of seeds.csv, each kind at its own threshold."""
-    kinds: dict[str, list] = {}
-    for row in rows_of(RESULTS / "seeds.csv"):
-        kind = row["ticket"].split("_")[0]
-        both = (found_in(row, DENSE[kind]().gen_threshold, f"{side} ") for side in ("dense", "ticket"))
-        kinds.setdefault(kind, []).append((row, *both))
-    return kinds
+def by_setting(sweep: str, by: list[str], *thresholds: float, more: Columns | None = None) -> str:
+    """A sweep over seeds: t_gen at each threshold, at the last one all else that is known.
+
+    ``by``: the axes; lines are sorted by all but the last of them, the largest value first. ``more``: further columns; None: what
+    is kept of each matrix.
+    """
+    results = read(f"{sweep}/results.csv", *thresholds)
+    results = results.sort_values(by[:-1], ascending=False, kind="stable") if by[:-1] else results
+    columns: Columns = {}
+    for threshold in thresholds[:-1]:
+        columns |= t_gen(threshold)
+    columns |= outcome(thresholds[-1]) | (kept(results) if more is None else more)
+    return seeds_table(results, by, columns)
 
 
-def tuned_settings(name: str, prefix: str = "") -> dict[tuple[float, float], list[Generalization]]:
-    """``{(lr, weight decay): [what is known of each seed]}``."""
-    settings: dict[tuple[float, float], list[Generalization]] = {}
-    for row in rows_of(RESULTS / name / "results.csv"):
-        place = float(row[f"{prefix}lr"]), float(row[f"{prefix}weight_decay"])
-        settings.setdefault(place, []).append(found_in(row, TUNED))
-    return settings
+def pairs(results, *thresholds: float) -> str:
+    """Tickets beside their dense runs, seed by seed."""
+    return pairs_table(results, pair_columns(thresholds, accuracy(ACCURACIES[1])), thresholds[-1])
 
 
-def both_tuned() -> tuple[dict, dict]:
-    return tuned_settings("sweep_tuned_dense"), tuned_settings("sweep_tuned_ticket", "retrain_")
+def seeds(kind: str) -> str:
+    """The headline's runs of a model."""
+    threshold = MODELS[kind][1]
+    return pairs(of_model(read("seeds.csv", threshold), kind), threshold)
 
 
-def with_range(found: list[Generalization]) -> str:
-    return "{} ({})".format(*median_and_range(found))
+def beside(dense, tickets, on: list[str]):
+    """Tickets with other dense runs, those that are equal in the columns ``on``, in their columns ``dense ...``."""
+    measures = [name for name in dense if f"{BESIDE}{name}" in tickets]
+    own = tickets.drop(columns=[name for name in tickets if name.startswith(BESIDE)])
+    return own.merge(dense[[*on, *measures]].rename(columns={name: BESIDE + name for name in measures}), "outer", on)
 
 
-def best(settings: dict[tuple[float, float], list[Generalization]]) -> list[Generalization]:
-    """The seeds of the setting that holds for most of them, and of those of the one with the smallest median."""
+def both_tuned(ending: str = ""):
+    """The runs of the tuned comparison, dense and tickets; the ticket's own learning rate and weight decay are in PLACE."""
+    dense, tickets = (read(f"sweep_tuned_{side}{ending}/results.csv", TUNED) for side in ("dense", "ticket"))
+    return dense, tickets.drop(columns=PLACE).rename(columns={f"retrain_{name}": name for name in PLACE})
 
-    def order(found: list[Generalization]) -> tuple[int, float]:
-        epochs = sorted(one.known_until for one in found)
-        return sum(one.t_gen is None for one in found), epochs[len(epochs) // 2]
 
-    return min(settings.values(), key=order)
+def tuned() -> str:
+    """Dense network and ticket over learning rate and weight decay."""
+    columns = both(outcome(TUNED)) | speedup(TUNED)
+    return seeds_table(beside(*both_tuned(), [*PLACE, "seed"]), PLACE, columns)
+
+
+def place(results) -> list[tuple[float, float]]:
+    return list(results[PLACE].itertuples(index=False, name=None))
+
+
+def winners() -> tuple[str, list[dict]]:
+    """The best dense network beside the best ticket, on seeds that did not choose them where these have been trained."""
+    chosen = [frame(winner(side, PLACE, TUNED)) for side in both_tuned()]
+    found, ending = chosen, ", which chose"
+    if all((RESULTS / f"sweep_tuned_{side}_check" / "results.csv").exists() for side in ("dense", "ticket")):
+        fresh = both_tuned("_check")
+        if all({*place(new)} == {*place(old)} for new, old in zip(fresh, chosen, strict=True)):
+            found, ending = fresh, ""
+    rows = records(beside(*found, ["seed"]))
+    own = [row["seed"] for row in rows]
+    return f"seeds {min(own)} to {max(own)}{ending}", rows
 
 
 def headline() -> str:
     """Both models at the paper's settings, and the MLP with both sides tuned."""
-    rows = []
-    for kind, pairs in pairs_by_kind().items():
-        dense, ticket = ([pair[side] for pair in pairs] for side in (1, 2))
-        ratios = [float(speedup(*pair)) for pair in zip(dense, ticket, strict=True)]
-        name = f"{NAMES[kind]}, test acc >= {DENSE[kind]().gen_threshold:.2f}"
-        rows.append([name, with_range(dense), with_range(ticket), f"{min(ratios):g} to {max(ratios):g}"])
-    rows.append(["MLP, lr and weight decay tuned for each", *(with_range(best(side)) for side in both_tuned()), ""])
-    return table(["", "dense", "ticket", "speedup, seed by seed"], rows)
-
-
-def seeds() -> str:
-    """Every seed of both models, dense run and ticket."""
-    rows = []
-    for kind, pairs in pairs_by_kind().items():
-        name = f"{NAMES[kind]} ({DENSE[kind]().gen_threshold:.2f})"
-        for row, dense, ticket in pairs:
-            accuracies = " / ".join(f"{float(row[f'{side} final_test_acc']):.3f}" for side in ("dense", "ticket"))
-            rows.append([name, row["seed"], str(dense), str(ticket), speedup(dense, ticket), accuracies])
-        medians = (median_and_range([pair[side] for pair in pairs])[0] for side in (1, 2))
-        rows.append([name, "median", *medians, "", ""])
-    return table(["", "seed", "dense t_gen", "ticket t_gen", "speedup", "final test acc, dense / ticket"], rows)
-
-
-def tuned() -> str:
-    """Dense network and ticket over learning rate and weight decay; the ratio is of medians, a bound if the first is censored."""
-    rows = []
-    dense, ticket = both_tuned()
-    for (lr, weight_decay), found in dense.items():
-        cells = [f"{lr:g}", f"{weight_decay:g}"]
-        medians = []
-        for side in (found, ticket[lr, weight_decay]):
-            middle, extent = median_and_range(side)
-            medians.append(middle)
-            cells += [
-                middle,
-                extent,
-                str(sum(one.t_gen is None for one in side)),
-                str(sum(one.is_unstable for one in side)),
-            ]
-        slow, fast = (float(middle.removeprefix("> ").replace(",", "")) for middle in medians)
-        bound = "> " if medians[0].startswith("> ") else ""
-        rows.append([*cells, "" if medians[1].startswith("> ") else f"{bound}{float(f'{slow / fast:.2g}'):g}"])
-    own = ["t_gen", "range", "without t_gen", "unstable"]
-    head = [
-        "lr",
-        "weight decay",
-        *(f"{side}: {name}" for side in ("dense", "ticket") for name in own),
-        "dense / ticket",
+    seeds_of, both_winners = winners()
+    runs = {
+        f"{name}, test acc >= {threshold:.2f}": (threshold, records(of_model(read("seeds.csv", threshold), kind)))
+        for kind, (name, threshold) in MODELS.items()
+    }
+    runs[f"MLP, lr and weight decay tuned for each ({seeds_of})"] = TUNED, both_winners
+    lines = [
+        [name, *(cell(rows) for cell in pair_columns([threshold], {}).values())]
+        for name, (threshold, rows) in runs.items()
     ]
-    return table(head, rows)
+    return table(["", "dense", "ticket", "speedup, seed by seed"], lines)
 
 
-TABLES: dict[str, Callable[[], str]] = {"headline": headline, "seeds": seeds, "tuned": tuned}
+def sweep_mnist() -> str:
+    """What makes the MNIST ticket strong, below the dense runs that gave the masks."""
+    results = read("sweep_mnist/results.csv", 0.5, 0.8)
+    rows = records(results)
+    dense = {row["run"]: row | {"setting": "the dense run"} for row in dense_of_rows(rows)}
+    columns = t_gen(0.5) | outcome(0.8) | accuracy(ACCURACIES[2]) | NORMS | kept(results)
+    return seeds_table(frame([*dense.values(), *rows]), ["setting"], columns)
+
+
+TRANSFORMER = MODELS["transformer"][1]
+RATE = ["retrain_weight_decay", "pruning_rate"]
+BEST = accuracy(ACCURACIES[2])
+NORMS = median_of(NORM, 1)
+AT = median_of("mask_epoch", 0) | BEST
+TABLES: dict[str, Callable[[], str]] = {
+    "headline": headline,
+    "seeds_mlp": partial(seeds, "mlp"),
+    "seeds_transformer": partial(seeds, "transformer"),
+    "tuned": tuned,
+    "prune_at": partial(by_setting, "sweep_prune_at", ["prune_at"], 0.95, more=AT),
+    "prune_at_transformer": partial(by_setting, "sweep_prune_at_transformer", ["prune_at"], TRANSFORMER, more=AT),
+    "pruning_rate": partial(by_setting, "sweep_pruning_rate", RATE, 0.95, more=BEST),
+    "pruning_rate_transformer": partial(by_setting, "sweep_pruning_rate_transformer", RATE, TRANSFORMER),
+    "mnist": lambda: pairs(read("mnist.csv", 0.5, 0.8, 0.85), 0.5, 0.8, 0.85),
+    "sweep_mnist": sweep_mnist,
+    "sweep_mnist_scale": partial(by_setting, "sweep_mnist_scale", ["weight_scale"], 0.5, 0.8, 0.85, more=NORMS),
+}
+
+
+# ---- pages
 
 
 def filled(page: str) -> str:
-    """A page with its tables made anew: ``<!-- table NAME -->`` ... ``<!-- end -->``."""
+    """A page with its tables made anew, ``<!-- table NAME -->`` ... ``<!-- end -->``; what cannot be made is left, and named."""
 
     def make(match: re.Match) -> str:
-        return f"<!-- table {match[1]} -->\n{TABLES[match[1]]()}\n<!-- end -->"
+        try:
+            text = TABLES[match[1]]()
+        except UserError as error:
+            print(f"left as it is: the table {match[1]}: {error}")
+            return match[0]
+        meanings = "".join(f"\n\n*{line}*" for line in legend(text))
+        return f"<!-- table {match[1]} -->\n{text}{meanings}\n<!-- end -->"
 
     return re.sub(r"<!-- table (\w+) -->\n.*?<!-- end -->", make, page, flags=re.DOTALL)
 

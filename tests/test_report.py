@@ -59,12 +59,12 @@ def test_the_csv_says_what_metrics_csv_says(pairs):
     rows = written()
     assert len(rows) == 4
     for row in rows:
-        assert Path(row["ticket"]).name.split("__")[0] == row["dense"]
-        for side in ("dense", "ticket"):
-            folder = Path("runs") / row[side]
-            assert row[f"{side} code"] == json.loads((folder / "config.json").read_text())["code"]
+        assert row["run"].split("__")[0] == row["dense run"]
+        for side in ("dense ", ""):
+            folder = Path("runs") / row[f"{side}run"]
+            assert row[f"{side}code"] == json.loads((folder / "config.json").read_text())["code"]
             for threshold in THRESHOLDS:
-                found = [row[f"{side} {name} (test acc >= {threshold:g})"] for name in FIELDS]
+                found = [row[f"{side}{name} (test acc >= {threshold:g})"] for name in FIELDS]
                 *wanted, share = slow_rule(*records(folder), threshold)
                 assert found[:4] == ["" if value is None else str(value) for value in wanted]
                 assert (float(found[4]) == pytest.approx(share, abs=1e-4)) if found[4] else share is None
@@ -83,7 +83,7 @@ def test_the_table_has_a_row_a_seed_and_their_median(pairs):
 
 def test_only_the_tickets_that_are_asked_for(pairs):
     (row,) = written("--tickets=*magnitude0.3*")
-    assert (row["seed"], "magnitude0.3" in row["ticket"]) == ("1", True)
+    assert (row["seed"], "magnitude0.3" in row["run"]) == ("1", True)
     assert [row["seed"] for row in written("--seeds", "0", "2")] == ["0", "2"]
     assert_refused(told("--tickets=*magnitude0.7*"), "no finished ticket")
     assert_refused(told("--kind=cnn"), "mlp, transformer, mnist")
@@ -102,12 +102,12 @@ def test_a_dense_run_is_found_by_its_identity_under_any_name_and_anywhere(pairs)
     dense.rename("runs/renamed")
     rows = written()
     assert len(rows) == 4
-    assert {row["ticket"]: row["dense"] for row in rows}[ticket.name] == "renamed"
+    assert {row["run"]: row["dense run"] for row in rows}[ticket.name] == "renamed"
     moved = Path("elsewhere").absolute()
     Path("runs/renamed").rename(moved)
     config = json.loads((ticket / "config.json").read_text())
     (ticket / "config.json").write_text(json.dumps(config | {"dense_run": str(moved)}))
-    assert [row | {"dense": ""} for row in written()] == [row | {"dense": ""} for row in before]
+    assert [row | {"dense run": ""} for row in written()] == [row | {"dense run": ""} for row in before]
 
 
 def test_another_run_under_the_dense_runs_name_is_not_put_beside_the_ticket(pairs):
@@ -188,7 +188,7 @@ def test_a_copied_root_is_read_from_itself(pairs):
     rows = written("--root=copied")
     assert len(rows) == 4
     for row in rows:
-        *wanted, _ = slow_rule(*records(Path("copied") / row["dense"]), 0.3)
+        *wanted, _ = slow_rule(*records(Path("copied") / row["dense run"]), 0.3)
         assert [row[f"dense {name} (test acc >= 0.3)"] for name in FIELDS[:4]] == [
             "" if v is None else str(v) for v in wanted
         ]
@@ -204,7 +204,7 @@ def test_of_several_other_codes_one_is_shown(pairs):
         for path in Path("runs").glob(f"*seed{seed}_*/config.json"):
             path.write_text(json.dumps(json.loads(path.read_text()) | {"code": f"{SCHEME}:{code}"}))
     rows = written()
-    assert {row["ticket code"] for row in rows} == {f"{SCHEME}:b"}
+    assert {row["code"] for row in rows} == {f"{SCHEME}:b"}
     assert len(rows) == 3
     assert f"left out, since other code trained them (--rerun trains again): {folders()[1].name}" in told().out
 

@@ -795,8 +795,45 @@ def test_collect_says_what_ended_early_and_what_is_missing(module):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "diverged"}))
     outcome = run_sweep(module, "--collect", "--output=results", "--mem_threshold=0.7")
     assert "4 of 8 runs are finished" in outcome.out
-    assert "| 0.3, 0.0 (1 diverged) " in outcome.out
+    (line,) = [line for line in outcome.out.splitlines() if line.startswith("| 0.3, 0.0 ")]
+    assert "0 of 1 (0 to 79 %), 1 diverged |" in line
     assert "t_mem (train acc >= 0.7)" in (Path("results") / "my_sweep" / "results.csv").read_text()
+
+
+def test_a_setting_whose_dense_run_diverged_keeps_its_row(module):
+    """Its ticket can never be, so it never generalizes, and counts as a seed."""
+    module = write(module.parent, {"lr": [0.01, 0.02], "pruning_rate": [0.3, 0.6]})
+    run_sweep(module, "--workers=1")
+    (lost,) = [path for path in run_folders("runs")[0] if "seed1" in path.name and "lr0.02" in path.name]
+    for path in Path("runs").glob(f"{lost.name}__*"):
+        shutil.rmtree(path)
+    path = lost / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "diverged"}))
+    outcome = run_sweep(module, "--collect", "--output=results", "--gen_threshold=0.1")
+    assert outcome.status == 0, outcome
+    assert "6 of 8 runs are finished" in outcome
+    assert "left out" not in outcome
+    lines = {line.split("|")[1].strip(): line for line in outcome.out.splitlines() if line.startswith("| ")}
+    for rate in (0.3, 0.6):
+        assert " of 2 (" in lines[f"0.01, {rate}"]
+        assert "diverged" not in lines[f"0.01, {rate}"]
+        assert " of 2 (" in lines[f"0.02, {rate}"]
+        assert "1 dense diverged" in lines[f"0.02, {rate}"]
+    with (Path("results") / "my_sweep" / "results.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["status"] == "dense diverged"]
+    assert [(row["seed"], row["lr"], row["pruning_rate"], row["setting"]) for row in rows] == [
+        ("1", "0.02", "0.3", "0.02, 0.3"), ("1", "0.02", "0.6", "0.02, 0.6")]  # fmt: skip
+    for row in rows:
+        assert (row["run"], row["dense run"], row["dense status"], row["final_test_acc"]) == (
+            "",
+            lost.name,
+            "diverged",
+            "",
+        )
+        found = [row[f"{name} (test acc >= 0.1)"] for name in ("t_gen", "t_gen_status", "t_gen_known_until")]
+        assert found == ["", "never", "30"]
+    shutil.rmtree(Path("runs"))
+    assert_refused(run_sweep(module, "--collect"), "no run of this sweep is finished")
 
 
 def drawn(groups: dict, varying: list[str], path: Path):
@@ -849,7 +886,7 @@ def test_settings_that_are_no_grid_are_named_by_what_differs(module):
     lines = [line for line in outcome.out.splitlines() if line.startswith("| ")]
     assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == [
         "the base", "pruning_rate 0.3", "prune_at init, retrain_weight_decay 0.0"]  # fmt: skip
-    assert all(line.split("|")[2].strip() == "2" for line in lines[2:])
+    assert all(" of 2 (" in line for line in lines[2:])
     assert "kept of W_E / W_inproj" in lines[0]
     assert (Path("results") / "my_sweep" / "t_gen.png").stat().st_size > 10_000
 
