@@ -1,0 +1,222 @@
+"""What README's "Change something" promises: each choice is added by touching one file, and is a flag that trains."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from scripts import REPOSITORY, TINY, load, rows_of, run_folders
+
+TASK = '''
+"""Sparse parity: whether an odd number of the first three bits is set."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from common.randomness import generator
+from common.ranges import Count
+from data.split import Split
+from data.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity(Task):
+    """Sparse parity."""
+
+    name: ClassVar[str] = "parity"
+    inputs: ClassVar[str] = "vectors"
+
+    num_bits: Count = 10
+    """Bits of an example."""
+
+    def split(self, seed: int) -> Split:
+        x = torch.randint(2, (60, self.num_bits), generator=generator(seed, "split"))
+        y = x[:, :3].sum(1) % 2
+        return Split(x[:40].float(), y[:40], x[40:].float(), y[40:], num_classes=2, num_inputs=self.num_bits)
+'''
+MODEL = '''
+"""A table of the logits of each token, added up."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import nn
+
+from common.ranges import Positive
+from models.model import Model, normal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup(Model):
+    """A table of logits."""
+
+    name: ClassVar[str] = "lookup"
+    sees_order: ClassVar[bool] = False
+
+    std: Positive = 0.1
+    """Standard deviation of the init."""
+
+    def build(self, num_inputs, num_classes, generator):
+        return Table(self, num_inputs, num_classes, generator)
+
+
+class Table(nn.Module):
+    def __init__(self, sizes, p, num_classes, generator):
+        super().__init__()
+        self.p = p
+        self.W = normal(num_classes, p, std=sizes.std, generator=generator)
+
+    def encode(self, x):
+        return F.one_hot(x, self.p).sum(-2).to(self.W.dtype)
+
+    def forward(self, x):
+        counts = x if x.is_floating_point() else self.encode(x)
+        return counts @ self.W.mT
+'''
+OPTIMIZER = '''
+class SGD(Optimizer):
+    """Gradient descent with momentum, the first of betas."""
+
+    moments = ("momentum",)
+
+    def update(self) -> None:
+        self.state["step"].add_(1)
+        momentum = self.state["momentum"].mul_(self.betas[0]).add_(self.grad)
+        lr, decay = (torch.as_tensor(value, dtype=self.flat.dtype) for value in (self.lr, self.lr * self.weight_decay))
+        self.flat.mul_(1 - decay).sub_(lr * momentum)
+
+
+# An optimizer is'''
+# choice: (file, what stands there, None for a new file, what is to stand there, flags)
+CHANGES = {
+    "operation": (
+        "data/modular.py",
+        '    "rand": Operation(',
+        '    "x2y": Operation(lambda a, b, p: (a**2 + b) % p, False),\n    "rand": Operation(',
+        ["--fn_name=x2y"],
+    ),
+    "task": ("data/parity.py", None, TASK, ["--task=parity", "--model=image_mlp", "--num_bits=6"]),
+    "model": ("models/lookup.py", None, MODEL, ["--model=lookup", "--std=0.2"]),
+    "activation": ("models/model.py", '"gelu": F.gelu}', '"gelu": F.gelu, "silu": F.silu}', ["--act_type=silu"]),
+    "pruner": (
+        "pruning/scores.py",
+        '"random": random}',
+        '"random": random, "smallest": lambda network, generator: {n: -w.abs() for n, w in network.prunable.items()}}',
+        ["--pruner=smallest"],
+    ),
+    "optimizer": (
+        "training/optimizer.py",
+        ('\n# An optimizer is', '{"adamw": AdamW}'),
+        (OPTIMIZER, '{"adamw": AdamW, "sgd": SGD}'),
+        ["--optimizer=sgd"],
+    ),
+    "loss": (
+        "training/losses.py",
+        '"squared_error": squared_error}',
+        '"squared_error": squared_error, "doubled": lambda logits, y: 2 * cross_entropy(logits, y)}',
+        ["--loss=doubled"],
+    ),
+    "measure": (
+        "training/metrics.py",
+        '    "l1norm": lambda',
+        '    "test_margin": lambda seen: seen.test.logits.double().amax(-1).mean(-1),\n    "l1norm": lambda',
+        [],
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    names = shutil.ignore_patterns(".*", "runs", "assets", "tests", "raw", "__pycache__")
+    return shutil.copytree(REPOSITORY, tmp_path_factory.mktemp("original") / "copy", ignore=names)
+
+
+@pytest.fixture
+def script(place, original):
+    """Runs a script of a copy of the repository in which something has been changed."""
+    copy = shutil.copytree(original, place / "copy")
+
+    def changed(file: str, old, new) -> None:
+        if old is None:
+            (copy / file).write_text(new.lstrip())
+            return
+        text = (copy / file).read_text()
+        for before, after in [(old, new)] if isinstance(old, str) else zip(old, new, strict=True):
+            assert text.count(before) == 1, before
+            text = text.replace(before, after)
+        (copy / file).write_text(text)
+
+    def called(name: str, *flags: str) -> str:
+        environment = {**os.environ, "PYTHONPATH": ""}
+        done = subprocess.run(
+            [sys.executable, str(copy / f"{name}.py"), *flags], capture_output=True, text=True, env=environment
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return done.stdout
+
+    called.changed = changed
+    return called
+
+
+def size_for(flags: list[str]) -> list[str]:
+    """Tiny, without the flags of a task or model that is not used."""
+    unused = ("fn_name", "--p=", "frac_train") if any("--task" in flag for flag in flags) else ()
+    unused += ("d_emb",) if any("--model" in flag for flag in flags) else ()
+    unused += ("d_model",) if "--model=lookup" in flags else ()
+    return [flag for flag in TINY if not any(name in flag for name in unused)]
+
+
+@pytest.mark.parametrize("choice", CHANGES)
+def test_one_file_is_touched_and_it_trains(script, choice):
+    file, old, new, flags = CHANGES[choice]
+    script.changed(file, old, new)
+    said = script("main", *size_for(flags), *flags, "--retrain_num_epochs=20")
+    (dense,), (ticket,) = run_folders("runs")
+    assert f"{ticket} (ticket)" in said
+    name = [flag.partition("=")[2] for flag in flags][:1]
+    for run in (dense, ticket):
+        assert (run / "summary.json").exists()
+        assert not name or f'"{name[0]}"' in (run / "config.json").read_text() or choice == "pruner"
+    assert dense.name.startswith(
+        {"task": "image_mlp_parity_parity_seed42", "model": "lookup_modular_multiply_seed42"}.get(choice, "mlp_")
+    )
+    assert ("smallest0.6" in ticket.name) == (choice == "pruner")
+    assert ("test_margin" in (dense / "metrics.csv").read_text()) == (choice == "measure")
+    # Another flag's value is refused by the same table, and --help lists it.
+    if name:
+        assert name[0] in script(
+            "train" if choice != "pruner" else "prune",
+            *[flag for flag in flags if "--task" in flag or "--model" in flag],
+            "--help",
+        )
+    if choice in ("task", "model"):
+        assert "is reused" in script("prune", *size_for(flags), *flags, "--retrain_num_epochs=20")
+        lines = script("prune", *size_for(flags)[:2], f"--dense_run={dense}", "--prune_at=10", "--retrain_num_epochs=5")
+        assert "test acc" in lines, "the dense run's folder says what its task and model are"
+
+
+def test_an_optimizer_is_one_for_a_run_and_for_a_population_and_keeps_its_whole_state(script):
+    file, old, new, _ = CHANGES["optimizer"]
+    script.changed(file, old, new)
+    size = [*TINY, "--optimizer=sgd", "--save_every=10"]
+    for root, lengths in (("alone", (250,)), ("parts", (137, 250))):
+        for length in lengths:
+            script("train", *size, f"--num_epochs={length}", f"--root={root}")
+    (alone,), parts = run_folders("alone")[0], run_folders("parts")[0]
+    (longer,) = [run for run in parts if "epochs250" in run.name]
+    assert (alone / "metrics.csv").read_text() == (longer / "metrics.csv").read_text(), "the momentum has been kept"
+    assert bool(load(alone / "state.pth")["optimizer"]["momentum"].any())
+    (alone.parents[1] / "copy" / "my_sweep.py").write_text(
+        "from configs.base import MLPConfig\nfrom configs.sweep import Sweep\n"
+        "sweep = Sweep(MLPConfig(optimizer='sgd', num_epochs=250), {'lr': [0.01, 0.05]}, seeds=(42,))\n"
+    )
+    # Without --lr, which is an axis.
+    sweep = ["--config=copy/my_sweep.py", *(flag for flag in TINY if "--lr" not in flag and "epochs" not in flag)]
+    script("sweep", *sweep, "--population=True", "--workers=1", "--root=together")
+    (of_population,) = [run for run in run_folders("together")[0] if "lr0.05" not in run.name]
+    for one, other in zip(rows_of(alone)[:60], rows_of(of_population)[:60], strict=True):
+        assert one == pytest.approx(other, rel=1e-3)
