@@ -49,7 +49,7 @@ Next: watch the neurons
     python main.py --config {module_of(config)}{described} --prune_at={other} --pruning_rate={config.pruning_rate:g}""")
 
 
-def body(argv: list[str] | None) -> None:
+def run(argv: list[str] | None) -> None:
     flags, config = parse(
         Flags,
         argv,
@@ -78,7 +78,7 @@ def body(argv: list[str] | None) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: body(argv))
+    return run_script(lambda: run(argv))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def retrain(config, job: Job) -> tuple[Path, Path]:
     return dense.path, ticket.path
 
 
-def body(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
+def prune(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
     """Parse, prune, retrain unless that is done, and show what came out beside the dense run."""
     description += f"\n\nWithout --config: {default_config}"
     flags, config = parse(
@@ -63,7 +63,7 @@ def body(argv: list[str] | None, prog: str, description: str, default_config: st
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: body(argv, "prune.py", __doc__, "configs/config_pruning.py"))
+    return run_script(lambda: prune(argv, "prune.py", __doc__, "configs/config_pruning.py"))
 
 
 if __name__ == "__main__":

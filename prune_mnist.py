@@ -11,11 +11,11 @@ if __name__ == "__main__":
 import sys
 
 from common.errors import run_script
-from prune import body
+from prune import prune
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: body(argv, "prune_mnist.py", __doc__, "configs/config_pruning_mnist.py"))
+    return run_script(lambda: prune(argv, "prune_mnist.py", __doc__, "configs/config_pruning_mnist.py"))
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class Flags:
         return ticket.is_ticket and is_of_seed and is_of_kind and ticket.path.match(self.tickets)
 
 
-def body(argv: list[str] | None) -> None:
+def run(argv: list[str] | None) -> None:
     flags = parse_flags(Flags, argv, prog="report.py", description=__doc__)
     rows, codes = read_rows(flags.root, Levels(flags.gen_thresholds), flags.asks_for)
     if not rows:
@@ -80,7 +80,7 @@ def body(argv: list[str] | None) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: body(argv))
+    return run_script(lambda: run(argv))
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class Flags:
     """--no_locks: where machines do not see each other's locks, each of --num_tasks tasks keeps to the runs of its --index."""
 
 
-def body(argv: list[str] | None) -> int:
+def run_sweep(argv: list[str] | None) -> int:
     flags, sweep = parse_sweep(Flags, argv, prog="sweep.py", description=__doc__)
     runs, root = plan(sweep, flags.rerun), Path(sweep.base.root)
     if flags.list:
@@ -93,17 +93,17 @@ def body(argv: list[str] | None) -> int:
             workers = usable_cores()
             print(f"--workers {flags.workers} is more than the cores that this process may use: {workers} it is")
         return 1 if run_workers(__file__, sys.argv[1:] if argv is None else argv, runs, root, workers) else 0
-    mine = runs if flags.locks else share(runs, flags.index, flags.num_tasks)
-    failed = work(mine, flags.index, population, flags.num_tasks if flags.locks else 1) if mine else []
+    own = runs if flags.locks else share(runs, flags.index, flags.num_tasks)
+    failed = work(own, flags.index, population, flags.num_tasks if flags.locks else 1) if own else []
     for message in failed:
         print(f"failed: {message}")
-    print(f"{sum(run.is_done for run in mine)} of {len(mine)} runs are done, {len(failed)} failed")
-    say_other_code(mine)
+    print(f"{sum(run.is_done for run in own)} of {len(own)} runs are done, {len(failed)} failed")
+    say_other_code(own)
     return 1 if failed else 0
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: body(argv))
+    return run_script(lambda: run_sweep(argv))
 
 
 if __name__ == "__main__":

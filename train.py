@@ -14,7 +14,7 @@ from experiments.runner import run_job
 from reporting.tables import print_results, read_result
 
 
-def body(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
+def train(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
     """Parse, train unless that is done, and print what came out."""
     description += f"\n\nWithout --config: {default_config}"
     flags, config = parse(
@@ -29,7 +29,7 @@ def body(argv: list[str] | None, prog: str, description: str, default_config: st
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: body(argv, "train.py", __doc__, "configs/config.py"))
+    return run_script(lambda: train(argv, "train.py", __doc__, "configs/config.py"))
 
 
 if __name__ == "__main__":

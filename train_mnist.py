@@ -8,11 +8,11 @@ if __name__ == "__main__":
 import sys
 
 from common.errors import run_script
-from train import body
+from train import train
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: body(argv, "train_mnist.py", __doc__, "configs/config_mnist.py"))
+    return run_script(lambda: train(argv, "train_mnist.py", __doc__, "configs/config_mnist.py"))
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ def print_shares(config: Dense, epochs: int, rounds: int, floor: float, seconds:
     )
 
 
-def body(argv: list[str] | None) -> None:
+def run(argv: list[str] | None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1, as in a run)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each takes its turn")
@@ -211,4 +211,4 @@ def body(argv: list[str] | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(lambda: body(None)))
+    sys.exit(run_script(lambda: run(None)))

@@ -49,7 +49,7 @@ class Member:
 
 
 def prepare(job: Job, split: Split, log_live: bool = True) -> Member:
-    """Build a job's model for its data, at its init or as an interrupted run left it."""
+    """Build a job's model for its data, at its init or as an interrupted run unfinished it."""
     model = build_model(job.config, split)
     note_order(job.config)
     start_from(model, job.init)
@@ -186,7 +186,7 @@ def train_members(members: list[Member]) -> None:
     many = f"{len(members)} x " if len(members) > 1 else ""
     progress = Progress(f"{members[0].job.job_type} {many}{config.kind}", start, config.num_epochs)
     recorders = [member.recorder for member in members]
-    left = []
+    unfinished = []
     with catch_signals() as signals:  # a finished run is written to its end
         try:
             epoch = train(
@@ -204,7 +204,7 @@ def train_members(members: list[Member]) -> None:
         for number, member in enumerate(members):
             if member.recorder.is_running:
                 go_on_from(member, member_state(model, optimizer, number), epoch)
-                left.append(member)
+                unfinished.append(member)
             elif member.recorder.error is None:
                 try:
                     member.recorder.finish()
@@ -213,10 +213,10 @@ def train_members(members: list[Member]) -> None:
                         raise
                     member.recorder.fail(error)
     if signals.received:
-        for member in left:
+        for member in unfinished:
             member.recorder.save_state(epoch, {"model": member.model.state_dict(), "optimizer": member.optimizer_state})
         raise Interrupted(
             "stopped when the run was finished; run the same command again to go on", exit_status(signals.received)
         )
-    if left:
-        train_members(left)
+    if unfinished:
+        train_members(unfinished)

@@ -63,12 +63,12 @@ def run_workers(script: str, argv: list[str], runs: list[Run], root: Path, worke
     for process, log in zip(processes, logs, strict=True):
         if process.returncode not in (0, 1):  # 1: it said which runs failed
             failures.add(f"a worker ended with status {process.returncode}; see {log}")
-    left = sum(not run.is_done for run in runs)
-    silent = "the workers have not said why runs are left" if left else "no run failed"
+    missing = sum(not run.is_done for run in runs)
+    silent = "the workers have not said why runs are left" if missing else "no run failed"
     print("\n".join(sorted(failures)) or silent)
-    print(f"{len(runs) - left} of {len(runs)} runs are done, {left} are left; logs: {', '.join(map(str, logs))}")
+    print(f"{len(runs) - missing} of {len(runs)} runs are done, {missing} are left; logs: {', '.join(map(str, logs))}")
     say_other_code(runs)
-    return left + len(failures)
+    return missing + len(failures)
 
 
 def say_other_code(runs: list[Run]) -> None:

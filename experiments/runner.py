@@ -104,13 +104,13 @@ def train_in_parts(group: list[Member]) -> None:
             free_memory()
             for member in part:
                 member.recorder.close()
-            left = [member for member in part if not member.recorder.is_finished and member.recorder.error is None]
+            unfinished = [member for member in part if not member.recorder.is_finished and member.recorder.error is None]
             print(f"out of memory with {len(part)} networks at once; going on with {size}", flush=True)
             group[place : place + len(part)] = [
-                *(member for member in part if member not in left),
-                *(prepare(member.job, member.split, log_live=False) for member in left),
+                *(member for member in part if member not in unfinished),
+                *(prepare(member.job, member.split, log_live=False) for member in unfinished),
             ]
-            place += len(part) - len(left)
+            place += len(part) - len(unfinished)
 
 
 def free_memory() -> None:

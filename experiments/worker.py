@@ -170,10 +170,10 @@ def take_population(ready: list[Run], attempt: Callable, num_tasks: int) -> bool
         jobs.append(job)
 
     def fail(job: Job, error: Exception) -> None:
-        def again():
+        def raise_it():
             raise error
 
-        attempt(runs[job.folder.path], again)
+        attempt(runs[job.folder.path], raise_it)
 
     for run in [run for run in ready if not run.is_held][:at_most]:
         with contextlib.suppress(Busy):

@@ -416,7 +416,7 @@ def test_the_benchmark_measures_and_counts(capsys, monkeypatch):
     seconds = []
     shares = benchmark.print_shares
     monkeypatch.setattr(benchmark, "print_shares", lambda *given: seconds.append(given[-1]) or shares(*given))
-    benchmark.body(["--threads=1", "--rounds=2", "--num_epochs=130", "--steps=2", "--train_size=50"])
+    benchmark.run(["--threads=1", "--rounds=2", "--num_epochs=130", "--steps=2", "--train_size=50"])
     counts = benchmark.counts_of(MnistConfig(), 130)
     assert {part: len(series) for part, series in seconds[0].items()} == {
         part: 2 * (counts[part] if part != "steps" else 1) for part in benchmark.PARTS
