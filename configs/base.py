@@ -25,8 +25,9 @@ PARTS = ("task", "model")
 
 
 def spell(settings: dict[str, Any]) -> str:
-    """Settings as part of a folder's name."""
-    return "".join(f"_{name}{value}" for name, value in settings.items()).replace(" ", "").replace("/", "-")
+    """Settings as part of a folder's name, which no shell takes for a pattern."""
+    texts = {name: "-".join(map(str, value)) if isinstance(value, list) else value for name, value in settings.items()}
+    return "".join(f"_{name}{text}" for name, text in texts.items()).replace(" ", "").replace("/", "-")
 
 
 def short(name: str) -> str:
