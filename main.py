@@ -72,7 +72,7 @@ def run(argv: list[str] | None) -> None:
     job = make_mask(config, flags.rerun)
     if flags.stage == "prune":
         if job.mask is None:
-            print("nothing to prune: --use_mask=False retrains the dense init without a mask")
+            print("nothing to prune: the dense init is retrained without a mask")
         return
     say_next(config, *retrain(config, job))
 

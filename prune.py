@@ -20,7 +20,10 @@ from reporting.tables import matrices_table, print_results, read_result, speedup
 
 
 def make_mask(config, rerun: bool) -> Job:
-    """Take a ticket's mask and save it; gives the retraining that is to be done."""
+    """Take a ticket's mask and save it, after the iterations before are trained; gives the retraining that is to be done."""
+    for parent in config.parents():
+        if parent.parents():
+            run_job(make_mask(parent, rerun=False))
     job = job_of(config)
     if rerun:
         move_aside(job)
@@ -32,7 +35,7 @@ def make_mask(config, rerun: bool) -> Job:
 def retrain(config, job: Job) -> tuple[Path, Path]:
     """Retrain a ticket unless that is done, compare it with its dense run; gives the folders of both."""
     dense, ticket = read_result(require(config.dense(), config).path), read_result(run_job(job).path)
-    label = "ticket" if config.use_mask else "dense init, no mask"
+    label = config.control or ("ticket" if config.use_mask else "dense init, no mask")
     print()
     print_results({"dense": dense, label: ticket}, config.mem_threshold, config.gen_threshold)
     print()

@@ -68,7 +68,7 @@ def run_sweep(argv: list[str] | None) -> int:
         return 0
     if flags.collect:
         wanted = runs[-len(sweep.configs()) :]
-        finished = [run for run in wanted if run.is_done]
+        finished = [run for run in wanted if run.is_done and not run.is_needless]
         lost = [run for run in wanted if not run.is_done and is_lost(run.config)]
         for run in wanted:
             state = run.state

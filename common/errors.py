@@ -13,6 +13,10 @@ class UserError(Exception):
     """A mistake that the user can mend; the message says what is wrong and how to mend it, in one line."""
 
 
+class NothingToDo(Exception):
+    """What was asked for means nothing here, and nothing is trained; the message says why, in one line. No mistake: exit status 0."""
+
+
 class Interrupted(Exception):
     """A run was asked to stop (Ctrl-C, SIGTERM, SIGUSR1) and has saved its state."""
 
@@ -33,6 +37,9 @@ def run_script(body: Callable[[], int | None]) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # or Python complains once more at exit
         return 141
+    except NothingToDo as reason:
+        print(reason)
+        return 0
     except (UserError, OSError) as error:
         print("error:", *str(error).split(), file=sys.stderr)  # on one line, whatever a message quotes
         return 2

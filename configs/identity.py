@@ -13,6 +13,8 @@ from models import MODELS
 # {field: value}: what was true of every run before a field existed, whatever its default is today. Whoever adds a field to a config
 # adds it here, or all runs from before are other runs.
 BEFORE: dict[str, Any] = {"save_at": [], "optimizer": "adamw", "batch_size": None, "stop_after_gen": False}
+BEFORE |= {"pruning_rounds": None, "pruning_schedule": "exponential", "pruning_iterations": None, "rewind_to": 0}
+BEFORE |= {"control": None, "control_per_matrix": False}
 
 
 def with_names(stored: dict) -> dict:

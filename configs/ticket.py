@@ -12,6 +12,8 @@ from common.errors import UserError
 from common.ranges import Count, NonNegative, Rate, Whole
 from configs.base import NOT_IDENTITY, Dense, paper, short, spell
 from configs.paper import EXPERIMENTS, kind_of
+from pruning.controls import CONTROLS
+from pruning.rounds import SCHEDULES, rate_after
 from pruning.scores import SCORERS
 
 MASK_FIELDS = ("pruner", "scope", "pruning_rate")  # these mean nothing where no mask is used
@@ -33,6 +35,10 @@ class Ticket(Dense):
     """Fraction of the prunable weights that is removed."""
     prune_at: Annotated[str, arg(aliases=("--checkpoint",))] = "generalization"
     """Where in the dense run the mask is taken: init, memorization, generalization, or a saved epoch."""
+    pruning_rounds: Count | None = None
+    """Score and prune in so many rounds; None: in one, with synflow in 100."""
+    pruning_schedule: Literal[SCHEDULES] = "exponential"
+    """What the rounds remove: exponential, the same fraction of what is left; linear, the same number."""
     scope: Literal["global", "local"] = "global"
     """global: one ranking over all matrices; local: the same rate in each matrix."""
     global_pruning: bool | None = None
@@ -41,6 +47,14 @@ class Ticket(Dense):
     """What memorization means: the last checkpoint at or before this epoch; auto: the first at or after t_mem."""
     generalization_epoch: Whole | Literal["auto"] = 28_000
     """What generalization means: the last checkpoint at or before this epoch; auto: the first at or after t_gen."""
+    pruning_iterations: Count | None = None
+    """Iterative pruning: train, prune a part, rewind and train again, so many times; each round is a run. None: once."""
+    rewind_to: Whole = 0
+    """Epoch of the dense run, a saved one, whose weights are the start; that of the mask keeps the trained weights."""
+    control: Literal[tuple(CONTROLS)] | None = None
+    """What is trained instead of the ticket, to compare it with (pruning/controls.py)."""
+    control_per_matrix: bool = False
+    """same_l1, same_l2, same_l2_logits: the norm of each matrix is the ticket's, not the total alone."""
     use_mask: bool = True
     """False retrains the dense init without the mask, the control."""
     retrain_lr: NonNegative | None = None
@@ -60,12 +74,17 @@ class Ticket(Dense):
 
     def __post_init__(self):
         super().__post_init__()
+        means = {}  # what is another name, or goes without saying
         if self.global_pruning is not None:
-            scope = "global" if self.global_pruning else "local"
-            for name, value in (("scope", scope), ("global_pruning", None)):
-                object.__setattr__(self, name, value)  # frozen, and still being made
+            means |= {"scope": "global" if self.global_pruning else "local", "global_pruning": None}
+        if self.pruner == "synflow" and self.pruning_rounds is None:
+            means["pruning_rounds"] = 100
+        for name, value in means.items():
+            object.__setattr__(self, name, value)  # frozen, and still being made
         if self.prune_at not in ("init", "memorization", "generalization") and not self.prune_at.isdecimal():
             raise UserError(f"prune_at must be init, memorization, generalization or an epoch, not {self.prune_at!r}")
+        if self.control is not None and not self.use_mask:
+            raise UserError(f"the control {self.control} is made from a ticket's mask; leave --use_mask out")
 
     def dense(self) -> Dense:
         return Dense(**{field.name: getattr(self, field.name) for field in fields(Dense)})
@@ -74,7 +93,17 @@ class Ticket(Dense):
         return self.dense()
 
     def mask_run(self) -> Dense | None:
-        return self.dense() if self.use_mask else None
+        if not self.use_mask:
+            return None
+        return self.dense() if (self.pruning_iterations or 1) == 1 else self.earlier_round()
+
+    def earlier_round(self) -> "Ticket":
+        """The ticket of one iteration less: at its rate, with none of what a control changes."""
+        number = self.pruning_iterations - 1
+        rate = round(rate_after(number / self.pruning_iterations, self.pruning_rate, "exponential"), 12)
+        return self.but(
+            pruning_iterations=number if number > 1 else None, pruning_rate=rate, control=None, control_per_matrix=False
+        )
 
     def trained(self) -> Dense:
         settings = self.retraining()

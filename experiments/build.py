@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from common.errors import UserError
 from common.randomness import generator
@@ -12,10 +13,13 @@ from configs.base import Dense
 from configs.ticket import Ticket
 from data.split import Split
 from experiments.checkpoints import load_checkpoint
+from pruning.controls import CONTROLS, Setting, Start
 from pruning.masks import make_mask
+from pruning.rounds import below_what_is_kept, prune_in_rounds
 from pruning.scores import Network, score
 from training.loop import Schedule
 from training.losses import LOSSES, Loss
+from training.metrics import logit_std
 from training.optimizer import OPTIMIZERS, Optimizer
 from training.population import stack_masks
 
@@ -33,8 +37,44 @@ def build_model(config: Dense, split: Split) -> nn.Module:
 def build_mask(config: Ticket, model: nn.Module, split: Split) -> dict[str, Tensor]:
     """The mask that a ticket's pruner takes from a ``model`` with a run's weights and its data, ``{name: bool}``, True = kept."""
     network = Network(dict(model.state_dict()), model, split.train_x, split.train_y, build_loss(config))
-    scores = score(config.pruner, network, generator(config.seed, "mask"))
+    scores = None if config.pruning_rounds else score(config.pruner, network, generator(config.seed, "mask"))
+    return in_rounds(config, network) if config.pruning_rounds else make_mask(scores, config.pruning_rate, config.scope)
+
+
+def in_rounds(config: Ticket, network: Network) -> dict[str, Tensor]:
+    """The same in several rounds."""
+    how = config.pruning_rate, config.scope, config.pruning_rounds, config.pruning_schedule
+    return prune_in_rounds(config.pruner, network, generator(config.seed, "mask"), *how)
+
+
+def next_mask(config: Ticket, model: nn.Module, split: Split, before: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The mask of a later iteration: what ``before``, the mask of the earlier one, has removed stays removed."""
+    network = Network(dict(model.state_dict()), model, split.train_x, split.train_y, build_loss(config))
+    scores = below_what_is_kept(score(config.pruner, network, generator(config.seed, "mask")), before)
     return make_mask(scores, config.pruning_rate, config.scope)
+
+
+def build_control(config: Ticket, mask: dict[str, Tensor], init: Path, final: Path) -> Start:
+    """What a ticket's control trains. Raises NothingToDo where it means nothing for this mask."""
+    split = config.task.split(config.seed)
+    model = build_model(config, split).double()
+    fresh = config.model.build(split.num_inputs, split.num_classes, generator(config.seed, "control init"))
+
+    @torch.no_grad()
+    def std(weights: dict[str, Tensor]) -> float:
+        exact = {name: weight.double() for name, weight in weights.items()}
+        return float(logit_std(functional_call(model, exact, (model.encode(split.train_x),))))
+
+    setting = Setting(
+        mask=mask,
+        init=load_weights(init, model),
+        final=load_weights(final, model),
+        generator=generator(config.seed, f"control {config.control}"),
+        redraw=lambda: {name: weight.detach() for name, weight in fresh.named_parameters()},
+        logit_std=std,
+        per_matrix=config.control_per_matrix,
+    )
+    return CONTROLS[config.control](setting)
 
 
 def rewind(dense: Path) -> Path:

@@ -11,7 +11,7 @@ from experiments.source_hash import SCHEME, source_hash
 from training.generalization import is_certain
 from training.loop import member_state, train
 from training.metrics import MEASURES
-from training.population import stack_models, stack_splits, stack_states
+from training.population import scale_logits, stack_models, stack_splits, stack_states
 
 
 def how_executed(population: bool, cuda: bool) -> dict:
@@ -34,6 +34,8 @@ def code_of(config: Dense, executed: dict) -> str:
     if config.parents():
         roots += [build.rewind, type(config).retraining, type(config).trained]
         roots += [build.build_mask] if config.mask_run() is not None else []
+        roots += [build.next_mask] if config.pruning_iterations else []
+        roots += [build.build_control, scale_logits] if config.control else []
     settings = {
         name: value for name, value in config.as_dict().items() if name not in NOT_IDENTITY
     } | trained.identity()

@@ -13,7 +13,18 @@ from common.errors import UserError
 from common.files import load_tensors, save_tensors
 from configs.base import PARTS, Dense
 from configs.paper import EXPERIMENTS
-from experiments.build import build_mask, build_model, build_split, choose_device, rewind, start_from, use_cpu
+from experiments.build import (
+    build_control,
+    build_mask,
+    build_model,
+    build_split,
+    choose_device,
+    next_mask,
+    rewind,
+    start_from,
+    use_cpu,
+)
+from experiments.checkpoints import list_checkpoints
 from experiments.code_state import code_of, how_executed, standing
 from experiments.folder import RunFolder, find_run
 from experiments.provenance import git_commit, hardware
@@ -34,6 +45,8 @@ class Job:
     settings: dict
     init: Path | None = None
     mask: dict[str, Tensor] | None = None
+    start: dict[str, Tensor] | None = None  # a control's own weights, instead of those of init
+    multiplier: float | None = None  # of its logits
 
     @property
     def job_type(self) -> str:
@@ -56,7 +69,7 @@ def job_of(config: Dense, population: bool = False) -> Job:
     folder, more, init, mask = folder_of(config), {}, None, None
     if config.init_run() is not None:
         begins = parents[config.init_run()]
-        init, more = rewind(begins.path), {"dense_run": str(begins.path), "mask_source": None}
+        init, more = start_of(config, begins.path), {"dense_run": str(begins.path), "mask_source": None}
     if source is not None:
         run, epoch, path = source
         trained = run.settings()
@@ -69,12 +82,32 @@ def job_of(config: Dense, population: bool = False) -> Job:
         split = build_split(config.mask_run())
         model = build_model(config.mask_run(), split)
         start_from(model, path)
-        mask = build_mask(config, model, split)
+        if config.pruning_iterations and config.mask_run().parents():
+            mask = next_mask(config, model, split, load_tensors(run.path / "mask.pth", ("mask",))["mask"])
+        else:
+            mask = build_mask(config, model, split)
         about = {"dense_run": run.path.name, "checkpoint": path.name, "prune_at": config.prune_at, "epoch": epoch}
         about |= accuracies_at(run.path, epoch) | {"pruner": config.pruner, "scope": config.scope}
         more["mask_source"] = about
         more["dense_executed"] = {"code": trained.get("code"), **trained.get("executed", {})}
-    return Job(config.trained(), config, folder, settings_of(config, population, **more), init, mask)
+    if source is None or config.control is None:
+        return Job(config.trained(), config, folder, settings_of(config, population, **more), init, mask)
+    control = build_control(config, mask, init, path)
+    more["logit_multiplier"] = control.multiplier
+    settings = settings_of(config, population, **more)
+    return Job(config.trained(), config, folder, settings, init, control.mask, control.init, control.multiplier)
+
+
+def start_of(config: Dense, dense: Path) -> Path:
+    """The checkpoint of the dense run from which a ticket starts. Raises UserError where it was not saved."""
+    if not config.rewind_to:
+        return rewind(dense)
+    saved = list_checkpoints(dense)
+    if config.rewind_to not in saved:
+        raise UserError(
+            f"rewind_to {config.rewind_to}: it was not saved in {dense}; saved are {', '.join(map(str, saved))}"
+        )
+    return saved[config.rewind_to]
 
 
 def folder_of(config: Dense) -> RunFolder:
@@ -100,6 +133,10 @@ def require(parent: Dense, config: Dense) -> RunFolder:
     folder = parent_folder(parent, config)
     if not folder.is_finished:
         command = f"python {script_of(parent)} --config {module_of(parent)}{flags_of(parent, str(folder.path.parent))}"
+        if parent.parents():
+            raise UserError(
+                f"there is no finished run at {folder.path}, the iteration before; prune.py with the same flags makes it"
+            )
         raise UserError(f"there is no finished dense run at {folder.path}; make it with: {command}")
     if folder.summary()["status"] == "diverged":
         raise UserError(f"the dense run at {folder.path} diverged; a ticket needs one that did not")

@@ -29,7 +29,7 @@ from experiments.wandb_logger import WandbLogger
 from figures.curves import plot_curves
 from pruning.masks import count_kept
 from training.loop import member_state, train
-from training.population import bytes_of_member, stack_models, stack_splits, stack_states
+from training.population import bytes_of_member, scale_logits, stack_models, stack_splits, stack_states
 from training.progress import Progress
 from training.signals import catch_signals, exit_status
 
@@ -53,6 +53,8 @@ def prepare(job: Job, split: Split, log_live: bool = True) -> Member:
     model = build_model(job.config, split)
     note_order(job.config)
     start_from(model, job.init)
+    if job.start is not None:
+        model.load_state_dict(job.start)
     member = Member(job, split, model, make_recorder(job, model, log_live))
     shorter = begin_from_shorter(job)
     try:
@@ -177,6 +179,8 @@ def train_members(members: list[Member]) -> None:
         model = stack_models([member.model for member in members])
         split = stack_splits([member.split for member in members])
         state = stack_states(states) if state is not None else None
+    multipliers = [member.job.multiplier for member in members]
+    handle = scale_logits(model, multipliers) if any(one is not None for one in multipliers) else None
     optimizer = build_optimizer(
         [member.job.config for member in members], model, [member.job.mask for member in members], device
     )
@@ -201,6 +205,8 @@ def train_members(members: list[Member]) -> None:
             )
         finally:
             progress.close()
+            if handle is not None:
+                handle.remove()
         for number, member in enumerate(members):
             if member.recorder.is_running:
                 go_on_from(member, member_state(model, optimizer, number), epoch)

@@ -73,5 +73,5 @@ def run_workers(script: str, argv: list[str], runs: list[Run], root: Path, worke
 
 def say_other_code(runs: list[Run]) -> None:
     """One line where finished runs were not all trained by the code of now."""
-    if said := standing_counts(run.standing for run in runs if run.is_done):
+    if said := standing_counts(run.standing for run in runs if run.is_done and not run.is_needless):
         print(f"{said}; --rerun trains those of other code again")

@@ -104,7 +104,9 @@ def train_in_parts(group: list[Member]) -> None:
             free_memory()
             for member in part:
                 member.recorder.close()
-            unfinished = [member for member in part if not member.recorder.is_finished and member.recorder.error is None]
+            unfinished = [
+                member for member in part if not member.recorder.is_finished and member.recorder.error is None
+            ]
             print(f"out of memory with {len(part)} networks at once; going on with {size}", flush=True)
             group[place : place + len(part)] = [
                 *(member for member in part if member not in unfinished),

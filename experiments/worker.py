@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from common.errors import Interrupted, UserError
+from common.errors import Interrupted, NothingToDo, UserError
+from common.files import save_text
 from configs.base import Dense
 from configs.sweep import Sweep
 from experiments.code_state import standing
@@ -19,6 +20,7 @@ from experiments.jobs import Job, folder_of, job_of, move_aside, parent_folder, 
 from experiments.runner import run_job, run_population
 
 POLL_SECONDS = 2.0
+NEEDLESS = "not_applicable.txt"  # in the folder of a run that means nothing, with the reason
 POPULATION_AT_MOST = 256  # runs that a worker takes at once; memory may make it fewer
 
 
@@ -71,13 +73,22 @@ class Run:
     @property
     def is_done(self) -> bool:
         with contextlib.suppress(UserError):  # a run that has no place is not done; work() says why
+            if self.is_needless:
+                return True
             is_finished = (self.folder is not None or self.is_ready) and self.find().is_finished
             return is_finished and not (self.renews and self.standing == "other")
         return False
 
     @property
+    def is_needless(self) -> bool:
+        """Whether it was found to mean nothing, as a control may, so that there is nothing to train."""
+        return self.is_ready and (self.find().path / NEEDLESS).exists()
+
+    @property
     def state(self) -> str:
         """One word for --list, and the reason where a run cannot be made."""
+        if self.is_done and self.is_needless:
+            return "not applicable "
         if self.is_done:
             of = {"current": "done   ", "other": "done by other code ", "unknown": "done by unknown code "}
             return of[self.standing]
@@ -125,6 +136,11 @@ def work(runs: list[Run], start: int, population: bool, num_tasks: int = 1) -> l
             return action()
         except (Busy, Interrupted):
             raise
+        except NothingToDo as reason:
+            print(f"{run}: {reason}", flush=True)
+            run.find().path.mkdir(parents=True, exist_ok=True)
+            save_text(f"{reason}\n", run.find().path / NEEDLESS)
+            return None
         except (UserError, OSError, RuntimeError) as error:
             failed[run] = str(error)
             print(f"could not train {run}: {error}", flush=True)

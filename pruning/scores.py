@@ -4,6 +4,7 @@ A scorer is a few lines behind one signature, ``(network, generator) -> scores``
 are finite, named and shaped as the prunable weights. A new pruner is a function here and its name in SCORERS.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -45,7 +46,80 @@ def random(network: Network, generator: torch.Generator) -> Scores:
     return {name: torch.rand(weight.shape, generator=generator) for name, weight in network.prunable.items()}
 
 
-SCORERS: dict[str, Callable[[Network, torch.Generator], Scores]] = {"magnitude": magnitude, "random": random}
+def snip(network: Network, generator: torch.Generator) -> Scores:
+    """|w dL/dw|: how much the loss feels a weight's removal (SNIP, arXiv 1810.02340, eq. 5, without its normalization)."""
+    weights, loss = objective(network)
+    gradients = torch.autograd.grad(loss, list(weights.values()))
+    return {
+        name: (weight * grad).abs().detach() for (name, weight), grad in zip(weights.items(), gradients, strict=True)
+    }
+
+
+def grasp(network: Network, generator: torch.Generator) -> Scores:
+    """w (H g), g the gradient and H the Hessian of the loss: what lies low, when removed, raises the gradient's norm most.
+
+    GraSP (arXiv 2002.07376, eq. 8) removes the largest of -w (H g). The logits are not divided by a temperature: the published code
+    takes 200, from classification at scale.
+    """
+    weights, loss = objective(network)
+    gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
+    squared = sum((grad * grad.detach()).sum() for grad in gradients)  # its gradient is H g
+    products = torch.autograd.grad(squared, list(weights.values()))
+    return {
+        name: (weight * product).detach() for (name, weight), product in zip(weights.items(), products, strict=True)
+    }
+
+
+def synflow(network: Network, generator: torch.Generator) -> Scores:
+    """|w| dR/d|w|, R the sum of the outputs of the network of the |w| for an input of ones (arXiv 2006.05467, eq. 3 and 4): no data.
+
+    In float64, as products over depth and rounds leave float32. An input of ones is every entry of a vocabulary at once, since an
+    embedding is a lookup of what is a product with ones and zeros. To the Transformer it is tokens that are all the same: attention
+    is uniform whatever W_Q and W_K are, so that theirs is the score 0.
+    """
+    model = copy.deepcopy(network.model).double()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.abs_()
+    weights = prunable_of(model)
+    gradients = torch.autograd.grad(ones_through(model).sum(), list(weights.values()), allow_unused=True)
+    zeros = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    return {
+        name: zeros[name] if grad is None else (weight * grad).detach()
+        for (name, weight), grad in zip(weights.items(), gradients, strict=True)
+    }
+
+
+def prunable_of(model: nn.Module) -> dict[str, Tensor]:
+    return {name: weight for name, weight in model.named_parameters() if weight.dim() >= 2}
+
+
+def objective(network: Network) -> tuple[dict[str, Tensor], Tensor]:
+    """The prunable weights, and the loss on the training set as a function of them, in float64."""
+    model = copy.deepcopy(network.model).double()
+    return prunable_of(model), network.loss(model(model.encode(network.x)), network.y)
+
+
+def ones_through(model: nn.Module) -> Tensor:
+    """The logits for an input of ones, (1, c)."""
+    first = next(iter(model.parameters()))  # (d, p) or (d, i)
+    ones = torch.ones(1, first.shape[-1], dtype=first.dtype)
+    if not hasattr(model, "blocks"):
+        return model(ones)
+    residual = ones @ model.W_E.mT
+    for block in model.blocks:
+        residual = residual + residual @ block.W_V.mT @ block.W_O.mT
+        residual = residual + block.hidden(residual) @ block.W_out.mT
+    return residual @ model.W_U
+
+
+SCORERS: dict[str, Callable[[Network, torch.Generator], Scores]] = {
+    "magnitude": magnitude,
+    "random": random,
+    "snip": snip,
+    "grasp": grasp,
+    "synflow": synflow,
+}
 
 
 def score(pruner: str, network: Network, generator: torch.Generator) -> Scores:

@@ -104,8 +104,8 @@ CHANGES = {
     "activation": ("models/model.py", '"gelu": F.gelu}', '"gelu": F.gelu, "silu": F.silu}', ["--act_type=silu"]),
     "pruner": (
         "pruning/scores.py",
-        '"random": random}',
-        '"random": random, "smallest": lambda network, generator: {n: -w.abs() for n, w in network.prunable.items()}}',
+        '    "random": random,\n',
+        '    "random": random,\n    "smallest": lambda network, generator: {n: -w.abs() for n, w in network.prunable.items()},\n',
         ["--pruner=smallest"],
     ),
     "optimizer": (

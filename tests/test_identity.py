@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scripts import REPOSITORY, run_folders, snapshot, succeed
 
@@ -13,6 +14,7 @@ from configs.identity import completed, same_run
 from configs.load import config_from_json
 from configs.ticket import MLPTicketConfig, Ticket, TransformerTicketConfig
 from data.modular import Modular
+from experiments.reading import read_metrics
 from models.mlp import MLP
 
 FIXTURES = (
@@ -38,9 +40,11 @@ def test_runs_of_an_older_version_are_found_and_reused(stored, place):
 def test_an_interrupted_run_of_an_older_version_goes_on(stored):
     (dense,), _ = stored
     (dense / "summary.json").unlink()
-    metrics = (dense / "metrics.csv").read_bytes()
+    before = read_metrics(dense)
     assert "goes on from epoch 30" in succeed("train").out
-    assert (dense / "metrics.csv").read_bytes() == metrics
+    after = read_metrics(dense)
+    assert all(after[name].tolist() == before[name].tolist() for name in before)
+    assert all(np.isnan(after[name]).all() for name in set(after) - set(before)), "measures that it did not know"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +71,7 @@ def grown(**given) -> Grown:
 class Controlled(Ticket):
     """A ticket's config with a field more, as somebody adds a control in three lines."""
 
-    control: str = "none"
+    variant: str = "none"
 
 
 def controlled(**given) -> Controlled:
@@ -111,17 +115,17 @@ def test_without_a_value_from_before_a_new_field_makes_another_run(monkeypatch):
 
 def test_a_new_field_of_a_ticket_decides_unless_it_is_declared_otherwise(monkeypatch):
     """A control that somebody adds in three lines must not print the numbers of the plain ticket, nor take its run."""
-    plain, shuffled = controlled(), controlled(control="shuffled")
+    plain, shuffled = controlled(), controlled(variant="shuffled")
     assert plain.identity(28_000) != shuffled.identity(28_000)
-    assert shuffled.run_name(28_000) == plain.run_name(28_000) + "_controlshuffled"
+    assert shuffled.run_name(28_000) == plain.run_name(28_000) + "_variantshuffled"
     assert plain.but(use_mask=False).identity() != shuffled.but(use_mask=False).identity()
     stored = MLPTicketConfig().identity(28_000)
     assert not same_run(stored, plain.identity(28_000))
     monkeypatch.setattr(identity, "Ticket", Controlled)
-    monkeypatch.setitem(identity.BEFORE, "control", "none")
+    monkeypatch.setitem(identity.BEFORE, "variant", "none")
     assert same_run(stored, plain.identity(28_000))
     assert not same_run(stored, shuffled.identity(28_000))
-    monkeypatch.setattr(ticket, "NOT_IDENTITY", (*base.NOT_IDENTITY, "control"))
+    monkeypatch.setattr(ticket, "NOT_IDENTITY", (*base.NOT_IDENTITY, "variant"))
     assert plain.identity(28_000) == shuffled.identity(28_000)
 
 

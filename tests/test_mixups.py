@@ -10,7 +10,9 @@ from scripts import assert_refused, call, load, run_folders, succeed
 
 import report
 import sweep
+from experiments.reading import read_metrics
 from experiments.source_hash import SCHEME
+from training.metrics import FIRST_COLUMNS
 from training.signals import STOPPING, catch_signals
 
 
@@ -107,10 +109,12 @@ def test_a_state_from_before_states_named_their_run_is_taken(runs):
     (dense / "summary.json").unlink()
     state = load(dense / "state.pth")
     del state["identity"], state["columns"]
+    state["rows"] = state["rows"][:, :9]  # measures that have come since
     scripts.torch.save(state, dense / "state.pth")
-    before = (dense / "metrics.csv").read_bytes()
+    before = read_metrics(dense)
     assert "goes on from epoch 30" in succeed("train").out
-    assert (dense / "metrics.csv").read_bytes() == before
+    after = read_metrics(dense)
+    assert all(after[name].tolist() == before[name].tolist() for name in FIRST_COLUMNS)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ from experiments.folder import RunFolder
 from experiments.source_hash import SCHEME
 from training.loop import Schedule
 
-HEADER = "epoch,train_loss,test_loss,train_acc,test_acc,train_prob,test_prob,l1norm,l2norm"
+HEADER = "epoch,train_loss,test_loss,train_acc,test_acc,train_prob,test_prob,l1norm,l2norm,train_logit_std"
 LONG = ("--num_epochs=1250", "--save_every=400")
 SAVED = [0, 100, 200, 400, 500, 800, 1000, 1200, 1250]
 CONFIG = MLPConfig(fn_name="multiply", p=7, frac_train=0.5, d_emb=8, d_model=6, lr=0.01)
@@ -159,18 +159,19 @@ def test_metrics_are_recorded_densely_and_at_every_checkpoint(long):
 def measured_by_hand(weights, split):
     """A row of metrics.csv from weights, by the textbook."""
     W_E, W_inproj, W_outproj, W_U = (weights[name].double() for name in ("W_E", "W_inproj", "W_outproj", "W_U"))
-    row = []
+    row, spreads = [], []
     for x, y in ((split.train_x, split.train_y), (split.test_x, split.test_y)):
         embedding = W_E.T[x[:, 0]] + W_E.T[x[:, 1]]
         logits = torch.relu(embedding @ W_inproj.T) @ W_outproj.T @ W_U
         probability = logits.softmax(-1)[torch.arange(len(y)), y]
+        spreads.append((logits - logits.mean(1, keepdim=True)).std(correction=0))
         row.append(
             (F.cross_entropy(logits, y), (logits.argmax(-1) == y).double().mean(), probability.mean()),
         )
     everything = torch.cat([weight.flatten().double() for weight in weights.values()])
     (losses, accuracies, probabilities) = zip(*row, strict=True)
     norms = (everything.abs().sum(), everything.square().sum().sqrt())
-    return [float(value) for value in (*losses, *accuracies, *probabilities, *norms)]
+    return [float(value) for value in (*losses, *accuracies, *probabilities, *norms, spreads[0])]
 
 
 @pytest.mark.numerics

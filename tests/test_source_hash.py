@@ -212,7 +212,9 @@ def test_new_choices_and_moved_code_leave_every_run_as_good_as_it_was(tmp_path):
         '    "x2y": Operation(lambda a, b, p: (a**2 + b) % p, False),\n    "rand": Operation',
     )
     replace(
-        "pruning/scores.py", '"random": random}', '"random": random, "smallest": lambda network, generator: network}'
+        "pruning/scores.py",
+        '    "random": random,',
+        '    "random": random,\n    "smallest": lambda network, generator: network,',
     )
     replace(
         "training/metrics.py",

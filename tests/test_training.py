@@ -364,7 +364,7 @@ def test_a_row_has_the_columns_of_metrics_csv_in_their_order():
     optimizer = AdamW(model, 1e-2, 1.0, BETAS, None)
     sides = [(model.encode(x), y) for x, y in ((split.train_x, split.train_y), (split.test_x, split.test_y))]
     row = measure(model, *sides, cross_entropy, optimizer.flat).tolist()
-    assert len({*row}) == 8
+    assert len({*row}) == len(MEASURES)
     expected = []
     for x, y in sides:
         z, y = model(x).detach().numpy(), y.numpy()
@@ -372,7 +372,9 @@ def test_a_row_has_the_columns_of_metrics_csv_in_their_order():
         expected.append([-np.log(picked).mean(), (z.argmax(1) == y).mean(), picked.mean()])
     weights = np.concatenate([weight.detach().numpy().ravel() for weight in model.parameters()])
     interleaved = [value for pair in zip(*expected, strict=True) for value in pair]
-    assert row == pytest.approx([*interleaved, np.abs(weights).sum(), (weights**2).sum() ** 0.5], rel=1e-12)
+    logits = model(sides[0][0]).detach().numpy()
+    spread = (logits - logits.mean(1, keepdims=True)).std()
+    assert row == pytest.approx([*interleaved, np.abs(weights).sum(), (weights**2).sum() ** 0.5, spread], rel=1e-12)
 
 
 def test_measuring_saves_nothing_for_a_backward_pass():
@@ -525,7 +527,7 @@ def test_a_recorded_row_belongs_to_the_weights_that_are_saved_beside_it(kind):
         test_loss = LOSSES[kind](model(model.encode(split.test_x)), split.test_y)
         assert row[:2] == pytest.approx([train_loss.item(), test_loss.item()], rel=1e-6)
         vector = torch.cat([weight.detach().double().flatten() for weight in model.parameters()])
-        assert row[6:] == pytest.approx([vector.abs().sum().item(), vector.norm().item()], rel=1e-12)
+        assert row[6:8] == pytest.approx([vector.abs().sum().item(), vector.norm().item()], rel=1e-12)
     assert len({row[0] for row in noted.rows}) == 9
 
 
@@ -737,9 +739,9 @@ def test_a_weight_that_is_infinite_ends_the_run_though_every_loss_is_finite(reco
 def test_no_weight_that_is_not_finite_is_saved_whatever_the_metrics_say(recorder, epoch):
     state = {"model": {"w": torch.ones(2, 2)}, "optimizer": {"step": torch.zeros(())}}
     schedule = Schedule(201, 10_000)
-    recorder.observe(100, [1.0] * 8, lambda: state, schedule)
+    recorder.observe(100, [1.0] * len(MEASURES), lambda: state, schedule)
     bad = {**state, "model": {"w": torch.tensor([[1.0, float("nan")]])}}
-    recorder.observe(epoch, [1.0] * 8, lambda: bad, schedule)
+    recorder.observe(epoch, [1.0] * len(MEASURES), lambda: bad, schedule)
     assert recorder.status == "diverged"
     assert not (recorder.folder / f"{epoch}.pth").exists()
     assert not (recorder.folder / "final.pth").exists()

@@ -34,6 +34,12 @@ def right_probability(seen: Pass) -> Tensor:
     return seen.logits.double().softmax(-1).gather(-1, y.unsqueeze(-1)).squeeze(-1).mean(-1)
 
 
+def logit_std(logits: Tensor) -> Tensor:
+    """Standard deviation of the logits over all n c entries, each example's mean removed, ``(..., n, c) -> (...)``."""
+    centred = logits.double() - logits.double().mean(-1, keepdim=True)
+    return centred.square().mean((-2, -1)).sqrt()
+
+
 # The columns of metrics.csv besides epoch, each a value per network, (...). Norms are summed in float64.
 MEASURES: dict[str, Callable[[Seen], Tensor]] = {
     "train_loss": lambda seen: seen.train.loss,
@@ -44,6 +50,7 @@ MEASURES: dict[str, Callable[[Seen], Tensor]] = {
     "test_prob": lambda seen: right_probability(seen.test),
     "l1norm": lambda seen: seen.flat.double().abs().sum(-1),
     "l2norm": lambda seen: seen.flat.double().square().sum(-1).sqrt(),
+    "train_logit_std": lambda seen: logit_std(seen.train.logits),
 }
 # Runs from before the columns were stored by name have these.
 FIRST_COLUMNS = (

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from data.split import TENSORS, Split
 from training.losses import Loss
@@ -47,6 +48,15 @@ def stack_masks(masks: Sequence[dict[str, Tensor] | None], model: nn.Module) -> 
         name: torch.ones_like(weight[0], dtype=torch.bool, device="cpu") for name, weight in model.named_parameters()
     }
     return {name: torch.stack([(mask or everything)[name] for mask in masks]) for name in everything}
+
+
+def scale_logits(model: nn.Module, multipliers: Sequence[float | None]) -> RemovableHandle:
+    """Multiply the logits of one network, or of each of a stacked population, by a fixed number; None is 1. Gives what undoes it."""
+    numbers = [1.0 if multiplier is None else multiplier for multiplier in multipliers]
+    weight = next(model.parameters())
+    scale = torch.tensor(numbers, dtype=weight.dtype, device=weight.device)
+    scale = scale[:, None, None] if len(numbers) > 1 else scale[0]
+    return model.register_forward_hook(lambda _, inputs, logits: logits * scale)
 
 
 def bytes_of_member(model: nn.Module, split: Split, loss: Loss) -> int:

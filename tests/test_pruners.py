@@ -1,0 +1,277 @@
+"""Scorers against independent formulas, pruning in rounds and in iterations, and every pruner through the command line."""
+
+import copy
+import json
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import KINDS, SIZES, build
+from scripts import TINY, assert_refused, call, load, run_folders, succeed
+from torch.func import functional_call
+
+from common.randomness import generator
+from pruning.masks import make_mask
+from pruning.rounds import prune_in_rounds, rate_after
+from pruning.scores import Network, ones_through, score
+from training.losses import cross_entropy, squared_error
+
+pytestmark = pytest.mark.numerics
+LOSSES = {"mlp": cross_entropy, "transformer": cross_entropy, "image": squared_error}
+
+
+def network_of(kind: str, seed: int = 0) -> Network:
+    model, source = build(kind, seed).double(), generator(seed, "x")
+    if kind == "image":
+        x = torch.rand(9, SIZES[kind]["num_pixels"], generator=source, dtype=torch.float64)
+    else:
+        x = torch.randint(SIZES[kind]["p"], (9, 2), generator=source)
+    y = torch.randint(SIZES[kind]["num_classes"], (9,), generator=source)
+    return Network(dict(model.state_dict()), model, x, y, LOSSES[kind])
+
+
+def loss_at(network: Network, weights: dict) -> torch.Tensor:
+    return network.loss(functional_call(network.model, weights, (network.x,)), network.y)
+
+
+def some_places(scores: dict, count: int = 6):
+    """The largest entries of each matrix, where a difference is well above its error."""
+    for name, values in scores.items():
+        for place in values.abs().flatten().argsort(descending=True)[:count].tolist():
+            yield name, place
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_snip_is_the_derivative_by_a_factor_on_each_weight(kind):
+    network = network_of(kind)
+    scores = score("snip", network, torch.Generator())
+    step = 1e-6
+    for name, place in some_places(scores):
+        losses = []
+        for factor in (1 + step, 1 - step):
+            weights = {own: weight.clone() for own, weight in network.weights.items()}
+            weights[name].view(-1)[place] *= factor
+            losses.append(loss_at(network, weights))
+        difference = float((losses[0] - losses[1]) / (2 * step))
+        assert float(scores[name].flatten()[place]) == pytest.approx(abs(difference), rel=1e-4, abs=1e-9), (name, place)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_grasp_is_an_explicit_hessian_times_the_gradient(kind):
+    """And, as a second check, half the change of the squared norm of the gradient where the weight is scaled."""
+    network = network_of(kind)
+    scores = score("grasp", network, torch.Generator())
+    names = list(network.weights)
+    flat = torch.cat([network.weights[name].flatten() for name in names])
+
+    def loss(vector):
+        pieces = vector.split([network.weights[name].numel() for name in names])
+        return loss_at(network, {n: piece.view_as(network.weights[n]) for n, piece in zip(names, pieces, strict=True)})
+
+    gradient = torch.autograd.functional.jacobian(loss, flat)
+    hessian = torch.autograd.functional.hessian(loss, flat)
+    wanted = flat * (hessian @ gradient)
+    found = torch.cat([scores[name].flatten() for name in names])
+    torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-12)
+    step, place = 1e-5, int(wanted.abs().argmax())
+    ends = []
+    for sign in (1, -1):
+        moved = flat.clone()
+        moved[place] *= 1 + sign * step
+        ends.append(torch.autograd.functional.jacobian(loss, moved).square().sum())
+    assert float(found[place]) == pytest.approx(float((ends[0] - ends[1]) / (4 * step)), rel=1e-4)
+
+
+def test_the_sign_of_grasp_on_two_weights():
+    """L = (a^2 + 10 b^2) / 2 at (1, 1): H g = (1, 100). Removing b lowers the gradient's norm most, so that it is kept."""
+    loss = lambda logits, y: (logits**2 * torch.tensor([1.0, 10.0], dtype=torch.float64)).sum() / 2
+
+    class Fixed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1, 2))
+
+        def encode(self, x):
+            return x
+
+        def forward(self, x):
+            return self.weight
+
+    fixed = Fixed()
+    scores = score(
+        "grasp", Network(dict(fixed.state_dict()), fixed, torch.ones(1), torch.ones(1), loss), torch.Generator()
+    )
+    assert scores["weight"].tolist() == [[1.0, 100.0]]
+    assert make_mask(scores, 0.5)["weight"].tolist() == [[False, True]]
+
+
+@pytest.mark.parametrize("kind", ["mlp", "image"])
+def test_synflow_is_conserved_layer_by_layer_and_neuron_by_neuron(kind):
+    network = network_of(kind)
+    scores = score("synflow", network, torch.Generator())
+    absolute = copy.deepcopy(network.model)
+    for weight in absolute.parameters():
+        weight.data.abs_()
+    total = float(ones_through(absolute).sum())
+    for name, values in scores.items():
+        assert float(values.sum()) == pytest.approx(total, rel=1e-10), name
+        assert bool((values >= 0).all())
+    first, following = ("W_inproj", "W_h.0") if kind == "mlp" else ("W_in", "W_h.0")
+    torch.testing.assert_close(scores[first].sum(1), scores[following].sum(0))
+
+
+def test_synflow_on_the_mlp_by_the_formula():
+    """R = 1^T W_U^T W_outproj W_h W_inproj W_E 1 of the |w|: a weight's score is itself times what comes in times what goes out."""
+    network = network_of("mlp")
+    weights = {name: weight.abs() for name, weight in network.weights.items()}
+    into = weights["W_inproj"] @ weights["W_E"].sum(1)
+    after = weights["W_outproj"].T @ weights["W_U"].sum(1)
+    scores = score("synflow", network, torch.Generator())
+    torch.testing.assert_close(scores["W_h.0"], weights["W_h.0"] * after[:, None] * into[None, :])
+
+
+def test_synflow_needs_no_data_and_gives_attention_no_score():
+    network = network_of("transformer")
+    scores = score("synflow", Network(network.weights, network.model), torch.Generator())
+    for name, values in scores.items():
+        assert bool((values == 0).all()) == name.endswith(("W_Q", "W_K")), name
+
+
+@pytest.mark.parametrize("pruner", ["snip", "grasp", "synflow"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_scorer_leaves_the_network_as_it_is(kind, pruner):
+    network = network_of(kind)
+    before = {name: weight.clone() for name, weight in network.model.state_dict().items()}
+    first = score(pruner, network, torch.Generator())
+    again = score(pruner, network, torch.Generator())
+    for name, weight in network.model.state_dict().items():
+        assert weight.equal(before[name])
+        assert first[name].equal(again[name])
+        assert first[name].shape == weight.shape
+        assert bool(first[name].isfinite().all())
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    pruner=st.sampled_from(["magnitude", "random", "snip", "grasp", "synflow"]),
+    rate=st.floats(0, 1),
+    rounds=st.integers(1, 7),
+    schedule=st.sampled_from(["exponential", "linear"]),
+    scope=st.sampled_from(["global", "local"]),
+    kind=st.sampled_from(KINDS),
+)
+def test_rounds_end_at_the_exact_count_and_nothing_comes_back(pruner, rate, rounds, schedule, scope, kind):
+    network = network_of(kind)
+    masks = []
+
+    def at(number):
+        part = rate_after(number / rounds, rate, schedule)
+        return prune_in_rounds(pruner, network, generator(0, "mask"), part, scope, number, schedule)
+
+    mask = prune_in_rounds(pruner, network, generator(0, "mask"), rate, scope, rounds, schedule)
+    counts = {name: (int((~kept).sum()), kept.numel()) for name, kept in mask.items()}
+    if scope == "global":
+        assert sum(count for count, _ in counts.values()) == round(rate * sum(total for _, total in counts.values()))
+    else:
+        assert all(count == round(rate * total) for count, total in counts.values())
+    masks = [at(number) for number in range(1, rounds)] if schedule == "linear" else []
+    for earlier, later in zip(masks, [*masks[1:], mask], strict=False):
+        assert all(bool((earlier[name] | ~later[name]).all()) for name in mask)
+    if pruner == "magnitude":
+        once = make_mask(score("magnitude", network, torch.Generator()), rate, scope)
+        assert all(once[name].equal(mask[name]) for name in mask), "the weights do not change between rounds"
+
+
+def test_the_schedules():
+    assert [rate_after(part, 0.75, "exponential") for part in (0.5, 1)] == [0.5, 0.75]
+    assert [rate_after(part, 0.75, "linear") for part in (0.5, 1)] == [0.375, 0.75]
+    assert rate_after(0.3, 1.0, "exponential") == 1.0
+
+
+@pytest.mark.parametrize("pruner", ["snip", "grasp", "synflow"])
+def test_every_pruner_makes_a_ticket(place, pruner):
+    for flags in (
+        ["--prune_at=init"],
+        ["--prune_at=20", "--scope=local"],
+        ["--pruning_rounds=3", "--pruning_schedule=linear"],
+    ):
+        succeed("main", f"--pruner={pruner}", *flags, "--retrain_num_epochs=5")
+    tickets = run_folders("runs")[1]
+    assert len(tickets) == 3
+    for ticket in tickets:
+        mask = load(ticket / "mask.pth")["mask"]
+        removed = sum(int((~kept).sum()) for kept in mask.values())
+        assert removed == (
+            round(0.6 * 208) if "local" not in ticket.name else sum(round(0.6 * m.numel()) for m in mask.values())
+        )
+    rounds = [json.loads((ticket / "config.json").read_text())["config"]["pruning_rounds"] for ticket in tickets]
+    assert sorted(map(str, rounds)) == sorted(map(str, [3, 100, 100] if pruner == "synflow" else [3, None, None]))
+
+
+def test_iterations_are_runs_of_their_own_that_are_reused(place):
+    flags = ("--prune_at=30", "--retrain_num_epochs=30", "--pruning_rate=0.784", "--pruning_iterations=3")
+    said = succeed("main", *flags).out
+    tickets = {round(load(run / "mask.pth")["pruning_rate"], 6): run for run in run_folders("runs")[1]}
+    assert sorted(tickets) == [0.4, 0.64, 0.784]
+    masks = {rate: load(run / "mask.pth")["mask"] for rate, run in tickets.items()}
+    for rate, mask in masks.items():
+        assert sum(int((~kept).sum()) for kept in mask.values()) == round(rate * 208)
+    for earlier, later in ((0.4, 0.64), (0.64, 0.784)):
+        assert all(bool((masks[earlier][name] | ~masks[later][name]).all()) for name in masks[later])
+    assert load(tickets[0.64] / "mask.pth")["source"]["dense_run"] == tickets[0.4].name, (
+        "from the end of the earlier round"
+    )
+    init = load(run_folders("runs")[0][0] / "init.pth")["model"]
+    for rate, run in tickets.items():
+        start = load(run / "init.pth")["model"]
+        assert all(start[name].equal(init[name] * kept) for name, kept in masks[rate].items()), (
+            "each rewinds to the init"
+        )
+    assert f"{tickets[0.4]} is finished and is reused" in succeed("main", *flags).out
+    assert said.count("mask from") == 3
+    assert "pruning_iterations3" in tickets[0.784].name
+
+
+def test_the_first_of_several_iterations_is_the_plain_ticket(place):
+    succeed("main", "--pruning_rate=0.4", "--prune_at=30")
+    said = succeed("main", "--pruning_rate=0.64", "--prune_at=30", "--pruning_iterations=2").out
+    assert "magnitude0.4_global_at30 is finished and is reused" in said
+
+
+def test_iterations_with_a_pruner_that_knows_nothing_of_the_weights(place):
+    succeed("main", "--pruner=random", "--pruning_rate=0.64", "--prune_at=30", "--pruning_iterations=2")
+    by_rate = {load(run / "mask.pth")["pruning_rate"]: load(run / "mask.pth")["mask"] for run in run_folders("runs")[1]}
+    (low, earlier), (high, later) = sorted(by_rate.items())
+    assert (round(low, 6), high) == (0.4, 0.64)
+    assert all(bool((earlier[name] | ~later[name]).all()) for name in later)
+
+
+def test_rewinding_to_another_epoch(place):
+    succeed("main", "--prune_at=20", "--rewind_to=10")
+    (dense,), (ticket,) = run_folders("runs")
+    mask, start = load(ticket / "mask.pth")["mask"], load(ticket / "init.pth")
+    there = load(dense / "10.pth")["model"]
+    assert start["epoch"] == 0
+    assert all(start["model"][name].equal(there[name] * kept) for name, kept in mask.items())
+    assert "rewind_to10" in ticket.name
+    succeed("main", "--prune_at=20", "--rewind_to=20")
+    assert_refused(call("main", "--prune_at=20", "--rewind_to=7"), "rewind_to 7", "was not saved", "0, 10, 20, 30")
+
+
+@pytest.mark.parametrize("pruner", ["snip", "grasp", "synflow"])
+def test_gradients_are_of_the_loss_that_trains(place, pruner):
+    """With another loss the scores are others, but for synflow, which asks for none."""
+    masks = []
+    for number, loss in enumerate(("cross_entropy", "squared_error")):
+        flags = (
+            f"--pruner={pruner}",
+            f"--loss={loss}",
+            "--prune_at=init",
+            "--retrain_num_epochs=2",
+            f"--root=r{number}",
+        )
+        succeed("main", *flags, size=TINY)
+        masks.append(load(run_folders(f"r{number}")[1][0] / "mask.pth")["mask"])
+    is_same = all(masks[0][name].equal(masks[1][name]) for name in masks[0])
+    assert is_same == (pruner == "synflow")
