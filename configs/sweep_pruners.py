@@ -3,11 +3,6 @@
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
 
-PRUNERS = ["random", "snip", "grasp", "synflow"]
-sweep = Sweep(
-    base=MLPTicketConfig(retrain_stop_after_gen=True),
-    settings=[
-        {},
-        *({"pruner": p, "prune_at": "init", "pruning_rate": rate} for p in PRUNERS for rate in (0.4, 0.6, 0.8)),
-    ],
-)
+PRUNERS, RATES = ("random", "snip", "grasp", "synflow"), (0.4, 0.6, 0.8)
+at_init = [{"pruner": pruner, "prune_at": "init", "pruning_rate": rate} for pruner in PRUNERS for rate in RATES]
+sweep = Sweep(base=MLPTicketConfig(retrain_stop_after_gen=True), settings=[{}, *at_init])
