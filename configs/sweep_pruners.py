@@ -1,4 +1,4 @@
-"""Pruners at the init, as sparse as the ticket and sparser or denser: does sparsity explain it? Beside the ticket (magnitude, late)."""
+"""Pruners at the init at three rates, beside the ticket: does sparsity explain it?"""
 
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
