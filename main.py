@@ -36,7 +36,8 @@ class Flags(ScriptFlags):
 
 def say_next(config, dense: Path, ticket: Path) -> None:
     """Print commands to go on with."""
-    print(f"wandb         {dense / 'wandb'}, {ticket / 'wandb'}")
+    if logged := [str(run / "wandb") for run in (dense, ticket) if (run / "wandb").exists()]:
+        print(f"wandb         {', '.join(logged)}")
     if list_checkpoints(ticket):
         print(f"""
 Next: watch the neurons

@@ -37,7 +37,9 @@ def short(name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Dense:
-    """A dense run. The fields of its task and of its model can be read, and changed by ``but``, as if they were its own."""
+    """How the dense run is trained, recorded and read."""
+
+    # The fields of its task and of its model can be read, and changed by ``but``, as if they were its own.
 
     task: Suppress[Task]
     model: Suppress[Model]
@@ -61,7 +63,7 @@ class Dense:
     batch_size: Count | None = None
     """Examples in a batch; None: all at once. The order of the batches comes from the seed."""
     loss: Literal[tuple(LOSSES)] | None = None
-    """Loss; None: the task's own, cross_entropy for modular arithmetic and squared_error for MNIST."""
+    """Loss; None: the task's own."""
     lp: Annotated[float, Range(least=1)] = 2.0
     """Order p of the Lp penalty."""
     lp_alpha: NonNegative = 0.0
@@ -79,7 +81,7 @@ class Dense:
     device: str = "auto"
     """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
     threads: Count = 1
-    """CPU threads. Two gain a quarter on an idle machine, and crawl beside one busy process (README)."""
+    """CPU threads. Two gain a quarter on an idle machine, and crawl beside one busy process (RESULTS.md, Speed)."""
     wandb_project: str = "grokking-tickets"
     """Project in wandb."""
 
@@ -88,6 +90,12 @@ class Dense:
             if not isinstance(getattr(self, name), base):
                 raise UserError(f"{name} must be a {base.__name__} of {name}s, not {getattr(self, name)!r}")
         check_fields(self, without=PARTS)
+        names = [field.name for part in (self, self.task, self.model) for field in fields(part)]
+        if shared := {name for name in names if names.count(name) > 1}:
+            raise UserError(
+                f"{', '.join(sorted(shared))}: a field of task, model and config must have a name of its own"
+            )
+        object.__setattr__(self, "save_at", tuple(sorted(set(self.save_at))))  # frozen, and still being made
         if self.task.inputs != self.model.inputs:
             raise UserError(
                 f"the model {self.model.name} takes {self.model.inputs}, and the task {self.task.name} gives "
@@ -160,7 +168,19 @@ class Dense:
         rest = {
             name: value for name, value in self.differences().items() if name not in ("seed", "fn_name", "train_size")
         }
-        return short(f"{self.kind}_{self.task.subject}_seed{self.seed}" + spell(rest))
+        subject = f"_{self.task.subject}" if self.task.subject != self.task.name else ""
+        return short(f"{self.kind}{subject}_seed{self.seed}" + spell(rest))
+
+
+def with_parts(config: Dense, **parts: Any) -> Dense:
+    """A config with another task or model, and what was as usual for the pair before as usual for the new one."""
+    other = config.but(**parts)
+    before, after = (paper(one.task.name, one.model.name).as_dict() for one in (config, other))
+    values = config.as_dict()
+    named = {name for one in EXPERIMENTS.values() for name in one.settings}
+    return other.but(
+        **{name: after[name] for name in named if name in other.as_dict() and values.get(name) == before.get(name)}
+    )
 
 
 def paper(task: str, model: str, **given: Any) -> Dense:

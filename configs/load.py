@@ -11,7 +11,7 @@ import tyro
 
 from common.errors import UserError
 from common.files import load_json
-from configs.base import NOT_IDENTITY, PARTS, Dense
+from configs.base import NOT_IDENTITY, PARTS, Dense, with_parts
 from configs.identity import before, with_names
 from configs.sweep import Sweep
 from configs.ticket import RETRAINED, Ticket, ticket_of
@@ -158,7 +158,9 @@ def override(script: type, config: Dense, argv: list[str], prog: str, descriptio
 
 def _with_parts(config: Dense, given: dict[str, str | None]) -> Dense:
     """A config with another task or model, where ``given`` names one."""
-    return config.but(**{name: CHOICES[name][given[name]]() for name in PARTS if given[name] in CHOICES[name]})
+    wanted = {name: given[name] for name in PARTS if given[name] in CHOICES[name]}
+    others = {name: CHOICES[name][value]() for name, value in wanted.items() if value != getattr(config, name).name}
+    return with_parts(config, **others) if others else config
 
 
 def _peek(argv: list[str], names: tuple[str, ...]) -> dict[str, str | None]:

@@ -27,7 +27,7 @@ NAMED_FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket(Dense):
-    """A ticket: a mask from a dense run, that run's init, and the retraining."""
+    """The dense run, then what makes a ticket of it: the mask, the start, and the retraining."""
 
     pruner: Literal[tuple(SCORERS)] = "magnitude"
     """How weights are scored; the lowest go."""

@@ -48,6 +48,10 @@ class RunFolder:
         config = self.path / "config.json"
         if config.exists():
             self.check_owner()
+            if (
+                not self.is_finished and not (self.path / "state.pth").exists()
+            ):  # nothing is trained yet: from now on by this code
+                save_json({**settings, "identity": self.identity}, config)
         elif any(path.name != "lock" and not path.name.startswith(".config.json.") for path in self.path.iterdir()):
             raise UserError(f"{self.path} holds something that is no run; move it away, or choose another --root")
         else:

@@ -6,14 +6,14 @@ from pathlib import Path
 import torch
 
 from common.errors import UserError
-from common.files import load_json, load_tensors, save_json, save_tensors
+from common.files import load_json, load_tensors, save_tensors
 from configs.identity import completed
 from experiments.build import build_schedule
 from experiments.checkpoints import list_checkpoints, load_checkpoint
-from experiments.code_state import code_of, standing
+from experiments.code_state import standing
 from experiments.folder import ASIDE
 from experiments.jobs import Job
-from training.metrics import FIRST_COLUMNS
+from training.metrics import FIRST_COLUMNS, columns
 
 
 def begin_from_shorter(job: Job) -> Path | None:
@@ -23,7 +23,9 @@ def begin_from_shorter(job: Job) -> Path | None:
     that the code of now has trained.
     """
     folder = job.folder.path
-    if (folder / "state.pth").exists() or any(folder.parent.glob(f"{folder.name}{ASIDE}*")):
+    if (folder / "state.pth").exists() or any(
+        other.name.startswith(f"{folder.name}{ASIDE}") for other in folder.parent.iterdir()
+    ):
         return None
     for epochs, shorter in sorted(shorter_runs(job), reverse=True):
         with suppress(
@@ -70,20 +72,22 @@ def take_over(job: Job, shorter: Path, epochs: int) -> None:
     """Put into a job's folder what it would hold after ``epochs`` if it had been trained by itself; the state comes last."""
     folder, schedule = job.folder.path, build_schedule(job.config)
     state = load_tensors(shorter / "state.pth", ("model", "optimizer", "epoch", "rows", "seconds"))
-    if state["epoch"] != epochs:
-        raise ValueError("its state is not that of its end")
+    settings = load_json(shorter / "config.json")
+    how = {name: settings["executed"][name] for name in ("population", "cuda")}
+    if how != {name: job.settings["executed"][name] for name in how} or settings["threads"] != job.settings["threads"]:
+        raise ValueError("it was trained in a way that rounds otherwise")
+    if state["epoch"] != epochs or list(state.get("columns", FIRST_COLUMNS)) != list(columns()):
+        raise ValueError("its state is not that of its end, or lacks a measure")
+    checkpoints = list_checkpoints(shorter)
+    if missing := [epoch for epoch in range(epochs) if schedule.saves(epoch) and epoch not in checkpoints]:
+        raise ValueError(f"it has no checkpoint of epoch {missing[0]}")
     if job.mask is not None:
         before = load_tensors(shorter / "mask.pth", ("mask",))["mask"]
         if before.keys() != job.mask.keys() or not all(before[name].equal(kept) for name, kept in job.mask.items()):
             raise ValueError("its mask is another")
-    for epoch, path in list_checkpoints(shorter).items():
+    for epoch, path in checkpoints.items():
         if schedule.saves(epoch):  # the last epoch of the shorter run may be none that the longer one saves
             save_tensors(load_checkpoint(path), folder / ("init.pth" if epoch == 0 else f"{epoch}.pth"))
-    rows = torch.as_tensor(state["rows"]).reshape(-1, len(state.get("columns", FIRST_COLUMNS)))
+    rows = torch.as_tensor(state["rows"]).reshape(-1, len(columns()))
     is_recorded = torch.tensor([schedule.records(int(epoch)) for epoch in rows[:, 0]], dtype=torch.bool)
-    executed, settings = load_json(shorter / "config.json")["executed"], load_json(folder / "config.json")
-    for how in ("population", "cuda"):
-        settings["executed"][how] |= executed[how]
-    settings["code"] = code_of(job.asked, settings["executed"])
-    save_json(settings, folder / "config.json")
     save_tensors(state | {"rows": rows[is_recorded], "identity": job.folder.identity}, folder / "state.pth")

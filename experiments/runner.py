@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import torch
 
 from common.errors import UserError
+from data.split import Split
 from experiments.build import build_split, use_cpu
 from experiments.code_state import standing
 from experiments.folder import Busy, RunFolder
@@ -20,7 +21,7 @@ def run_job(job: Job) -> RunFolder:
     if folder.is_finished:
         say_reused(job)
         return folder
-    split = build_split(job.config)  # first, so that data that cannot be had leave no folder behind
+    split = checked(build_split(job.config))  # first, so that data that cannot be had leave no folder behind
     with folder.lock():
         if folder.is_finished:  # by another process, just before
             say_reused(job)
@@ -38,6 +39,15 @@ def run_job(job: Job) -> RunFolder:
         finally:
             member.recorder.close()
     return folder
+
+
+def checked(split: Split) -> Split:
+    """The split. Raises UserError unless its labels are the classes that a task has promised."""
+    for labels in (split.train_y, split.test_y):
+        if labels.dtype != torch.int64 or not 0 <= int(labels.min()) <= int(labels.max()) < split.num_classes:
+            found = f"{labels.dtype} from {labels.min().item()} to {labels.max().item()}"
+            raise UserError(f"labels are torch.int64 from 0 to {split.num_classes - 1}, and the task gives {found}")
+    return split
 
 
 def say_reused(job: Job) -> None:
@@ -66,7 +76,7 @@ def run_population(jobs: Iterable[Job], report: Callable[[Job, Exception], None]
                 continue
             try:
                 job.folder.claim(job.settings)
-                member = prepare(job, build_split(job.config), log_live=False)
+                member = prepare(job, checked(build_split(job.config)), log_live=False)
             except (UserError, OSError) as error:
                 if report is None:
                     raise

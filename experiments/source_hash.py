@@ -9,8 +9,10 @@ object of it is made.
 """
 
 import ast
+import dataclasses
 import functools
 import hashlib
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -77,12 +79,16 @@ class _Reader:
         self.module, self.off, self.chosen, self.config = module, off, chosen, config
         self.used: list[tuple[str, str]] = []
         self.imported = module.imported
+        self.owner: type | None = None  # the class of the method that is read
 
     def define(self, name: str) -> str:
         outer, _, inner = name.partition(".")
         node = self.module.defined[outer]
-        if inner:  # a method
-            node = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == inner][-1]
+        if inner:  # a method or a constant of a class
+            owner = getattr(sys.modules.get(self.module.name), outer, None)
+            self.owner = owner if owner is not self.config else None  # what of a config counts is said in code_state.py
+            node = [part for part in node.body if inner in _names_of(part)][-1]
+            node = node if isinstance(node, ast.FunctionDef) else node.value
         inside = [part for part in ast.walk(node) if isinstance(part, ast.Import | ast.ImportFrom)]
         self.imported = self.module.imported | {k: v for part in inside for k, v in imports_of(part).items()}
         table, more = {}, self.module.entries.get(name, {})
@@ -140,10 +146,13 @@ class _Reader:
         """What a name, or a dotted one, stands for, where it is no local one; notes what is ours."""
         match node:
             case ast.Attribute(value=ast.Name(id="config"), attr=name) if self.config is not None:
-                for cls in self.config.__mro__:
-                    if name in vars(cls) and (callable(vars(cls)[name]) or isinstance(vars(cls)[name], property)):
-                        self.used.append((cls.__module__, f"{cls.__name__}.{name}"))
-                        break
+                self._follow(self.config, name)
+                return None
+            case ast.Attribute(value=ast.Name(id="self"), attr=name) if self.owner is not None:
+                self._follow(self.owner, name)
+                return None
+            case ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name) if self.owner is not None:
+                self._follow(self.owner, name, above=True)
                 return None
             case ast.Name() | ast.Attribute():
                 names = []
@@ -154,6 +163,15 @@ class _Reader:
                     self._meaning(self.module, self.imported, [node.id, *names]) if isinstance(node, ast.Name) else None
                 )
         return None
+
+    def _follow(self, cls: type, name: str, above: bool = False) -> None:
+        """Note the method, property or constant of a class that an object of it calls ``name``; its fields are settings."""
+        for owner in cls.__mro__[1:] if above else cls.__mro__:
+            fields = {field.name for field in dataclasses.fields(owner)} if dataclasses.is_dataclass(owner) else ()
+            if name in vars(owner) and name not in fields:
+                if owner.__module__ != "builtins":
+                    self.used.append((owner.__module__, f"{owner.__name__}.{name}"))
+                return
 
     def _meaning(self, module: Module, imported: Mapping[str, str], names: list[str]) -> str | None:
         first, *rest = names
@@ -168,6 +186,17 @@ class _Reader:
             if (found := find_module(".".join(names[:length]))) is not None:
                 return self._meaning(found, found.imported, names[length:]) if names[length:] else ".".join(names)
         return ".".join(names)  # somebody else's
+
+
+def _names_of(node: ast.stmt) -> list[str]:
+    """What a statement in a class defines."""
+    match node:
+        case ast.FunctionDef():
+            return [node.name]
+        case ast.Assign() | ast.AnnAssign(value=ast.expr()):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            return [target.id for target in targets if isinstance(target, ast.Name)]
+    return []
 
 
 def _has_fields(node: ast.ClassDef) -> bool:

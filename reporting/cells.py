@@ -30,14 +30,19 @@ def censored(found: Sequence[Generalization]) -> tuple[list[int], list[bool]]:
 
 
 def median_and_range(found: Sequence[Generalization]) -> tuple[str, str]:
-    """The median t_gen over seeds, as the Kaplan-Meier curve has it, and ``least to most``; no range where all are censored."""
+    """The median t_gen over seeds, as the Kaplan-Meier curve has it, and ``least to most``; no range where all are censored.
+
+    Where the curve never gets to one half, the median is later than what half of the seeds are known for.
+    """
     times, is_event = censored(found)
-    middle = epoch_text(censored_median(times, is_event), max(times))
+    middle = epoch_text(censored_median(times, is_event), sorted(times)[(len(times) - 1) // 2])
     epochs = [one.t_gen for one in found if one.t_gen is not None]
     if not epochs:
         return middle, ""
-    longest = max((one.known_until for one in found if one.t_gen is None), default=-1)
-    return middle, f"{min(epochs):,} to {f'> {longest:,}' if longest >= max(epochs) else f'{max(epochs):,}'}"
+    unknown, most = [one.known_until for one in found if one.t_gen is None], f"{max(epochs):,}"
+    if unknown:
+        most = f"> {max(unknown):,}" if max(unknown) >= max(epochs) else f"{most} or later"
+    return middle, f"{min(epochs):,} to {most}"
 
 
 def with_range(middle: str, extent: str) -> str:
@@ -66,9 +71,13 @@ def ratio_text(bounds: Bounds) -> str:
 
 def ratios_text(ratios: Sequence[Bounds]) -> str:
     """The median of the ratios of several seeds, and the least and the most of them, each as it is known."""
-    known = sorted((one for one in ratios if one != (0, inf)), key=lambda one: one[0] or one[1])
-    ends = f"{ratio_text(known[0])} to {ratio_text(known[-1])}" if known else ""
-    return with_range(ratio_text(bounded_median(*zip(*ratios, strict=True))), ends)
+    low, high = zip(*ratios, strict=True)
+    least, most = (min(low), min(high)), (max(low), max(high))
+    if least == (0, inf):
+        return "none"
+    start = least if least[0] in (0, least[1]) else (least[0], inf)
+    end = most if most[0] == most[1] else (most[0], inf) if most[1] == inf else (0.0, most[1])
+    return with_range(ratio_text(bounded_median(low, high)), f"{ratio_text(start)} to {ratio_text(end)}")
 
 
 def median_text(values: Sequence[float | None], digits: int = 3) -> str:

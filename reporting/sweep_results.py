@@ -1,6 +1,7 @@
 """Finished runs of a sweep -> one CSV, a printed table and a picture."""
 
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 from common.errors import UserError
@@ -54,12 +55,18 @@ def collect(sweep: Sweep, finished: list[tuple[Dense, Path]], lost: list[Dense],
     runs: dict[Dense, Result] = {}  # of a lost ticket its dense run
     for config, path in finished:
         if all(path != run.path for run in runs.values()):
-            runs[config] = read_result(path)
+            with left_out_if_damaged(path):
+                runs[config] = read_result(path)
     runs |= {config: read_result(parent_folder(config.dense(), config).path) for config in lost}
     codes = {run.path: code_with(run.settings, c.dense() if c in lost else c) for c, run in runs.items()}
     trained = same_code(codes)
     shown = {config: runs[config] for config in sweep.configs() if config in runs and runs[config].path in trained}
-    rows = [row_in(sweep, config, run, config in lost) for config, run in shown.items()]
+    rows = []
+    for config, run in shown.items():
+        with left_out_if_damaged(run.path):
+            rows.append(row_in(sweep, config, run, config in lost))
+    if not rows:
+        raise UserError("no run of this sweep can be read; move the damaged ones away, and run it again")
     results = frame(rows)
     write_csv(results, output / "results.csv")
 
@@ -76,6 +83,15 @@ def collect(sweep: Sweep, finished: list[tuple[Dense, Path]], lost: list[Dense],
         draw = plot_sweep if sweep.axes else plot_settings
         draw(groups, t_gen_column(threshold), output / "t_gen.png", *([sweep.varying] if sweep.axes else []))
         print(f"written: {output / 't_gen.png'}")
+
+
+@contextmanager
+def left_out_if_damaged(path: Path):
+    """Say that a run is left out, and why, where a file of it is damaged."""
+    try:
+        yield
+    except (UserError, OSError) as error:
+        print(f"left out: {path.name}: {error}")
 
 
 def row_in(sweep: Sweep, config: Dense, run: Result, without_run: bool) -> dict:

@@ -182,7 +182,7 @@ def test_one_file_is_touched_and_it_trains(script, choice):
         assert (run / "summary.json").exists()
         assert not name or f'"{name[0]}"' in (run / "config.json").read_text() or choice == "pruner"
     assert dense.name.startswith(
-        {"task": "image_mlp_parity_parity_seed42", "model": "lookup_modular_multiply_seed42"}.get(choice, "mlp_")
+        {"task": "image_mlp_parity_seed42", "model": "lookup_modular_multiply_seed42"}.get(choice, "mlp_")
     )
     assert ("smallest0.6" in ticket.name) == (choice == "pruner")
     assert ("test_margin" in (dense / "metrics.csv").read_text()) == (choice == "measure")
@@ -220,3 +220,45 @@ def test_an_optimizer_is_one_for_a_run_and_for_a_population_and_keeps_its_whole_
     (of_population,) = [run for run in run_folders("together")[0] if "lr0.05" not in run.name]
     for one, other in zip(rows_of(alone)[:60], rows_of(of_population)[:60], strict=True):
         assert one == pytest.approx(other, rel=1e-3)
+
+
+def test_what_a_new_task_calls_is_part_of_the_code_that_trained_a_run(script):
+    """A method, a constant and the class above it: a run of the task as it was is not one of the task as it is."""
+    task = (
+        TASK.replace("        y = x[:, :3].sum(1) % 2\n", "        y = self.labels(x) % self.CLASSES\n")
+        + """
+    CLASSES: ClassVar[int] = 2
+
+    def labels(self, x):
+        return x[:, :3].sum(1)
+"""
+    )
+    script.changed("data/parity.py", None, task)
+    flags = [*size_for(["--task", "--model"]), "--task=parity", "--model=image_mlp"]
+    script("train", *flags)
+    assert "is reused\n" in script("train", *flags)
+    for old, new in (("x[:, :3].sum(1)", "x[:, :2].sum(1)"), ("ClassVar[int] = 2", "ClassVar[int] = 1")):
+        script.changed("data/parity.py", None, task.replace(old, new))
+        assert "the code that trains has changed since" in script("train", *flags), new
+    script.changed("data/parity.py", None, task + "\n    def unused(self):\n        return 1\n")
+    assert "is reused\n" in script("train", *flags)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('name: ClassVar[str] = "parity"', 'name: ClassVar[str] = "mnist"', ["Parity in data.parity has the name"]),
+        ('    name: ClassVar[str] = "parity"\n', "", ["Parity in data.parity has no name"]),
+        ("num_bits", "d_model", ["d_model: a field of task, model and config must have a name of its own"]),
+        ("y = x[:, :3].sum(1) % 2", "y = x[:, :3].sum(1)", ["labels are torch.int64 from 0 to 1", "from 0 to 3"]),
+        ("y = x[:, :3].sum(1) % 2", "y = x[:, :3].sum(1) % 2.0", ["labels are torch.int64", "torch.float32"]),
+    ],
+)
+def test_a_task_that_cannot_be_one_is_told(script, old, new, words):
+    script.changed("data/parity.py", None, TASK.replace(old, new))
+    flags = [*size_for(["--task", "--model"]), "--task=parity", "--model=image_mlp"]
+    with pytest.raises(AssertionError) as caught:
+        script("train", *flags)
+    for word in words:
+        assert word in str(caught.value)
+    assert not list(run_folders("runs")[0]) if os.path.exists("runs") else True

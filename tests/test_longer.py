@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from scripts import TINY, TINY_TRANSFORMER, assert_same_run, load, rows_of, run_folders, snapshot, succeed
+from scripts import TINY, TINY_TRANSFORMER, assert_same_run, rows_of, run_folders, snapshot, succeed
 
 from configs.base import MLPConfig
 from experiments.jobs import job_of
@@ -63,21 +63,24 @@ def test_so_does_a_ticket(place):
     assert "goes on" not in succeed("prune", "--retrain_num_epochs=250", "--pruning_rate=0.3").out
 
 
-def test_so_does_a_population_and_the_two_ways_to_train_are_both_noted(place):
+def test_a_population_goes_on_as_one_and_a_run_that_rounds_otherwise_is_left_alone(place):
     config = MLPConfig(
         fn_name="multiply", p=7, frac_train=0.5, d_emb=8, d_model=6, lr=0.01, save_every=50, device="cpu"
     )
-    run_population([job_of(config.but(seed=seed, num_epochs=137), True) for seed in range(3)])
+    together = lambda epochs, **how: [
+        job_of(config.but(seed=seed, num_epochs=epochs, **how), True) for seed in range(3)
+    ]
+    run_population(together(137))
+    folders = run_population(together(300))
+    alone = run_population(together(300, root="alone"))
+    for folder, other in zip(folders, alone, strict=True):
+        assert_same_run(folder.path, other.path)
     run_job(job_of(config.but(seed=0, num_epochs=250)))
     stored = json.loads((dense_of("runs", 250) / "config.json").read_text())
-    assert stored["executed"]["population"], "its first part was trained so"
-    said = succeed("train", "--num_epochs=250", "--save_every=50", "--seed=0").out
-    assert "is reused" in said
-    assert "has changed since" not in said
-    folders = run_population([job_of(config.but(seed=seed, num_epochs=300), True) for seed in range(3)])
-    for seed, folder in enumerate(folders):
-        assert load(folder.path / "state.pth")["epoch"] == 300
-        assert [row[0] for row in rows_of(folder.path)] == [row[0] for row in rows_of(folders[0].path)], seed
+    assert not stored["executed"]["population"]
+    run_job(job_of(config.but(seed=0, num_epochs=250, root="by itself")))
+    assert_same_run(dense_of("runs", 250), dense_of("by itself", 250))
+    assert "goes on" not in succeed("train", "--num_epochs=320", "--save_every=50", "--seed=0", "--threads=2").out
 
 
 @pytest.mark.parametrize(
@@ -101,20 +104,20 @@ def test_what_is_no_shorter_run_of_it_is_left_alone(place, spoil):
 def test_a_damaged_one_and_one_that_has_not_ended_by_itself_are_left_alone(place):
     succeed("train", "--num_epochs=20", "--stopping_thresh=100")
     assert "goes on" not in succeed("train", "--num_epochs=40", "--stopping_thresh=100").out
-    for lost in ("state.pth", "summary.json", "10.pth"):
+    for lost in ("state.pth", "summary.json", "10.pth", "20.pth gone"):
         shutil.rmtree("runs")
         succeed("train")
-        (dense_of("runs", 30) / lost).write_bytes(b"x") if lost != "summary.json" else (
-            dense_of("runs", 30) / lost
-        ).unlink()
+        damaged = dense_of("runs", 30) / lost.partition(" ")[0]
+        damaged.unlink() if lost in ("summary.json", "20.pth gone") else damaged.write_bytes(b"x")
         assert "goes on" not in succeed("train", "--num_epochs=40").out, lost
         succeed("train", "--num_epochs=40", "--root=alone")
         assert_same_run(dense_of("runs", 40), dense_of("alone", 40))
 
 
-def test_a_run_that_is_to_be_trained_again_begins_at_its_init(place):
-    succeed("train")
-    assert "goes on from epoch 30 of" in succeed("train", "--num_epochs=40").out
-    outcome = succeed("train", "--num_epochs=40", "--rerun")
+@pytest.mark.parametrize("flags", [[], ["--save_at", "7", "9"], ["--betas", "0.9", "0.99"]])
+def test_a_run_that_is_to_be_trained_again_begins_at_its_init(place, flags):
+    succeed("train", *flags)
+    assert "goes on from epoch 30 of" in succeed("train", *flags, "--num_epochs=40").out
+    outcome = succeed("train", *flags, "--num_epochs=40", "--rerun")
     assert "moved the earlier run" in outcome.out
     assert "goes on" not in outcome.out

@@ -10,6 +10,7 @@ from scripts import assert_refused, call, load, run_folders, succeed
 
 import report
 import sweep
+from experiments import jobs
 from experiments.reading import read_metrics
 from experiments.source_hash import SCHEME
 from training.metrics import FIRST_COLUMNS
@@ -206,3 +207,31 @@ def test_a_signal_that_comes_while_another_is_caught_is_not_lost():
         signal.raise_signal(inner.received)
         assert outer.received == signal.SIGTERM
     assert all(signal.getsignal(number) is not None for number in STOPPING)
+
+
+def test_a_ticket_that_is_trained_by_other_code_than_took_its_mask_says_which(place, monkeypatch):
+    succeed("train")
+    succeed("main", "--stage=prune")
+    (ticket,) = run_folders("runs")[1]
+    before = json.loads((ticket / "config.json").read_text())
+    monkeypatch.setattr(jobs, "git_commit", lambda: "another")
+    succeed("prune", "--threads=2")
+    after = json.loads((ticket / "config.json").read_text())
+    assert (before["threads"], after["threads"]) == (1, 2)
+    assert after["git_commit"] == "another"
+    assert after["identity"] == before["identity"]
+
+
+def test_naming_the_task_or_model_that_is_there_changes_nothing(place):
+    """And another model is at what is usual for it, as by its own config module."""
+    Path("mine.py").write_text(
+        "from configs.base import Dense\nfrom data.modular import Modular\nfrom models.mlp import MLP\n"
+        "config = Dense(task=Modular(fn_name='x2y2', p=7, frac_train=0.5), model=MLP(d_emb=5, d_model=5), num_epochs=2)"
+    )
+    size = ("--device=cpu", "--threads=1", "--config=mine.py")
+    succeed("train", size=size)
+    assert "is reused" in succeed("train", "--task=modular", "--model=mlp", size=size).out
+    said = succeed("train", "--model=transformer", "--num_epochs=3", size=size).out
+    assert "t_gen (test acc >= 0.8)" in said
+    (other,) = [run for run in run_folders("runs")[0] if run.name.startswith("transformer_x2y2_seed42_num_epochs3_p7")]
+    assert json.loads((other / "config.json").read_text())["config"]["d_model"] == 128

@@ -111,9 +111,9 @@ def test_the_medians_of_the_tuned_comparison_are_scipys(side, column):
         if len(reached):
             curve = scipy.stats.ecdf(scipy.stats.CensoredData(uncensored=reached, right=censored)).sf
             half = next((t for t in sorted(reached) if curve.evaluate(t) <= 0.5 + 1e-9), None)
-            wanted = f"> {max(until for _, until in runs):,}" if half is None else f"{half:,}"
+            wanted = f"> {sorted(until for _, until in runs)[(len(runs) - 1) // 2]:,}" if half is None else f"{half:,}"
         else:
-            wanted = f"> {max(censored):,}"
+            wanted = f"> {sorted(censored)[(len(runs) - 1) // 2]:,}"
         assert median.split(" (")[0] == wanted, place
 
 
@@ -155,12 +155,14 @@ def with_checks(csvs, **changes) -> list[str]:
         for name in ("t_gen (test acc >= 0.95)", "t_gen_known_until (test acc >= 0.95)"):
             rows = rows.assign(**{name: 2 * rows[name]})
         rows = rows.assign(seed=rows["seed"] + 5, **{prefix + name: value for name, value in changes.items()})
-        (csvs / f"sweep_tuned_{side}_check").mkdir()
+        (csvs / f"sweep_tuned_{side}_check").mkdir(exist_ok=True)
         rows.to_csv(csvs / f"sweep_tuned_{side}_check" / "results.csv", index=False)
     return readings(headline())[-1]
 
 
 def test_the_headline_comes_from_seeds_that_did_not_choose_where_there_are_such(csvs):
+    for side in ("dense", "ticket"):
+        shutil.rmtree(csvs / f"sweep_tuned_{side}_check", ignore_errors=True)
     chosen = readings(headline())[-1]
     assert chosen[:3] == [
         "MLP, lr and weight decay tuned for each (seeds 0 to 4, which chose)",

@@ -898,3 +898,13 @@ def test_every_sweep_in_configs_can_be_listed(place, monkeypatch):
     for path in modules:
         assert run_sweep(path, "--list").status == 0
     assert not os.listdir(place)
+
+
+def test_a_damaged_run_is_left_out_of_what_is_collected(module):
+    assert run_sweep(module, "--workers=1", "--seeds", "0").status == 0
+    ticket = sorted(Path("runs").glob("*__*"))[0]
+    (ticket / "metrics.csv").write_text("x")
+    outcome = run_sweep(module, "--collect", "--seeds", "0", "--output=out")
+    assert outcome.status == 0, outcome
+    assert f"left out: {ticket.name}: " in outcome.out
+    assert len((Path("out") / "my_sweep" / "results.csv").read_text().splitlines()) == 1 + 3
