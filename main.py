@@ -15,13 +15,14 @@ from typing import Literal
 
 from common.errors import run_script
 from configs.load import ScriptFlags, parse
+from configs.paper import EXPERIMENTS
 from experiments.checkpoints import list_checkpoints
 from experiments.jobs import flags_of, job_of, module_of, move_aside
 from experiments.runner import run_job
 from prune import make_mask, retrain
 from reporting.tables import print_results, read_result
 
-DATASETS = {"modular_addition": "configs/config_pruning.py", "mnist": "configs/config_pruning_mnist.py"}
+DATASETS = {"modular_addition": EXPERIMENTS["mlp"].ticket_module, "mnist": EXPERIMENTS["mnist"].ticket_module}
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from common.ranges import Range, check_fields
 from configs.load import parse_flags
 from experiments.code_state import same_code
 from reporting.cells import accuracy, median_of, pair_columns
-from reporting.choices import kind_of
 from reporting.results import ACCURACIES, Levels, Result, frame, read_rows, write_csv
 from reporting.tables import pairs_table, with_legend
 
@@ -55,7 +54,7 @@ class Flags:
 
     def asks_for(self, ticket: Result) -> bool:
         is_of_seed = self.seeds is None or ticket.settings["config"].get("seed") in self.seeds
-        is_of_kind = self.kind in (None, kind_of(ticket.settings))
+        is_of_kind = self.kind in (None, ticket.settings["kind"])
         return ticket.is_ticket and is_of_seed and is_of_kind and ticket.path.match(self.tickets)
 
 

@@ -66,7 +66,7 @@ def job_of(config: Dense, population: bool = False) -> Job:
     use_cpu(config)
     parents = {parent: require(parent, config) for parent in config.parents()}
     source = mask_source(config)
-    folder, more, init, mask = folder_of(config), {}, None, None
+    folder, more, init, mask = folder_of(config, source), {}, None, None
     if config.init_run() is not None:
         begins = parents[config.init_run()]
         init, more = start_of(config, begins.path), {"dense_run": str(begins.path), "mask_source": None}
@@ -110,9 +110,9 @@ def start_of(config: Dense, dense: Path) -> Path:
     return saved[config.rewind_to]
 
 
-def folder_of(config: Dense) -> RunFolder:
-    """Where a run is, or is to be made. Raises UserError where a parent that says which run it is is not finished."""
-    source = mask_source(config)
+def folder_of(config: Dense, source: tuple[RunFolder, int, Path] | None = None) -> RunFolder:
+    """Where a run is, or is to be made, from its ``mask_source``. Raises UserError where a parent is not finished that it needs."""
+    source = source or mask_source(config)
     epoch = None if source is None else source[1]
     return find_run(config.root, config.run_name(epoch), config.identity(epoch))
 

@@ -48,16 +48,22 @@ def read_generalization(folder: Path, threshold: float) -> Generalization:
     return generalization(metrics["epoch"], metrics["test_acc"], threshold, diverged_of(Path(folder)))
 
 
-def diverged_of(folder: Path) -> int | None:
-    """How many epochs a run that diverged was to be trained for; None for one that did not."""
-    summary, path = folder / "summary.json", folder / "config.json"
-    if not summary.exists() or load_json(summary).get("status") != "diverged":
-        return None
-    config = load_json(path, {"config": dict})["config"]
+def budget_of(settings: dict, folder: Path) -> int:
+    """How many epochs a run was to be trained for, from its config.json. Raises UserError where that says no number."""
+    config = settings["config"]
     budget = config.get("retrain_num_epochs") or config.get("num_epochs")
     if not isinstance(budget, int):
+        path = folder / "config.json"
         raise UserError(f"{path} is damaged: num_epochs is {budget!r}; move {folder} aside and train again")
     return budget
+
+
+def diverged_of(folder: Path) -> int | None:
+    """How many epochs a run that diverged was to be trained for; None for one that did not."""
+    summary = folder / "summary.json"
+    if not summary.exists() or load_json(summary).get("status") != "diverged":
+        return None
+    return budget_of(load_json(folder / "config.json", {"config": dict}), folder)
 
 
 def matrices_of(path: Path, functions: Sequence[Matrix]) -> dict[Matrix, np.ndarray]:

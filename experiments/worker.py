@@ -154,7 +154,7 @@ def work(runs: list[Run], start: int, population: bool, num_tasks: int = 1) -> l
         if taken or len(failed) > failed_before:
             continue
         stuck = [run for run in waiting if not run.is_ready and any(parent in failed for parent in run.parents)]
-        failed |= dict.fromkeys(stuck, "its dense run failed")
+        failed |= dict.fromkeys(stuck, "a run that it needs failed")
         if not waiting:
             return [f"{run}: {failed[run]}" for run in runs if run in failed]
         if not stuck:

@@ -21,10 +21,6 @@ MODELS = {
 Code = tuple[str, object, object]  # a run's standing, what its code can be compared with, its code
 
 
-def kind_of(settings: dict) -> str:
-    return settings["kind"]
-
-
 def stored_as(config: Dense) -> dict:
     """What a config.json says of a config."""
     return {"kind": config.kind, "config": config.as_dict()}
@@ -35,7 +31,7 @@ def settings_columns(settings: dict) -> dict:
 
     Settings of the mask are empty for a control without one.
     """
-    config, kind = settings["config"], kind_of(settings)
+    config, kind = settings["config"], settings["kind"]
     row = {"kind": kind} | with_names({"kind": kind} | config)
     row = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
     row |= dict.fromkeys((*MASK_FIELDS, "prune_at")) if config.get("use_mask") is False else {}
@@ -47,15 +43,15 @@ def of_model(results, kind: str):
     return results[results["kind"] == kind]
 
 
-def code_of(settings: dict, path: Path) -> Code:
+def standing_of(settings: dict, path: Path) -> Code:
     """What ``same_code`` asks of a run."""
     try:
-        return code_with(settings, config_from_json(settings, path))
+        return standing_as(settings, config_from_json(settings, path))
     except UserError:  # the config of another version
         return "unknown", "", settings.get("code")
 
 
-def code_with(settings: dict, config: Dense) -> Code:
+def standing_as(settings: dict, config: Dense) -> Code:
     return standing(settings, config), comparable(settings, config), settings.get("code")
 
 

@@ -18,8 +18,8 @@ from common.files import load_json
 from configs.identity import completed, same_run
 from experiments.code_state import worst
 from experiments.folder import ASIDE
-from experiments.reading import read_metrics
-from reporting.choices import STORED, Code, code_of, group_of, settings_columns
+from experiments.reading import budget_of, read_metrics
+from reporting.choices import STORED, Code, group_of, settings_columns, standing_of
 from training.generalization import Generalization, generalization
 from training.metrics import first_epoch
 
@@ -58,11 +58,7 @@ class Result:
     @property
     def budget(self) -> int:
         """The epochs that it was to be trained for."""
-        config, path = self.settings["config"], self.path / "config.json"
-        budget = config.get("retrain_num_epochs") or config.get("num_epochs")
-        if not isinstance(budget, int):
-            raise UserError(f"{path} is damaged: num_epochs is {budget!r}; move {self.path} aside and train again")
-        return budget
+        return budget_of(self.settings, self.path)
 
     def generalized(self, threshold: float) -> Generalization:
         """What is known of t_gen at this test accuracy; what only long runs show is left out where the run was cut short."""
@@ -117,7 +113,9 @@ def read_rows(
             return
         dense = dense_of(run, dense_runs) if run.is_ticket else None
         row = row_of(run, levels) | dense_columns(dense, run, levels)
-        states, groups, trained = zip(*(code_of(one.settings, one.path) for one in (dense, run) if one), strict=True)
+        states, groups, trained = zip(
+            *(standing_of(one.settings, one.path) for one in (dense, run) if one), strict=True
+        )
         group, identity = group_of(run.settings), completed(run.settings["identity"])
         key = group, int(row["seed"]), json.dumps(identity, sort_keys=True)
         if key in rows:

@@ -11,7 +11,7 @@ from experiments.code_state import same_code
 from experiments.jobs import parent_folder
 from figures.sweeps import plot_settings, plot_sweep
 from reporting.cells import accuracy, kept, median_of, outcome, t_gen
-from reporting.choices import code_with, settings_columns, stored_as
+from reporting.choices import settings_columns, standing_as, stored_as
 from reporting.results import (
     NORM,
     Levels,
@@ -58,7 +58,7 @@ def collect(sweep: Sweep, finished: list[tuple[Dense, Path]], lost: list[Dense],
             with left_out_if_damaged(path):
                 runs[config] = read_result(path)
     runs |= {config: read_result(parent_folder(config.dense(), config).path) for config in lost}
-    codes = {run.path: code_with(run.settings, c.dense() if c in lost else c) for c, run in runs.items()}
+    codes = {run.path: standing_as(run.settings, c.dense() if c in lost else c) for c, run in runs.items()}
     trained = same_code(codes)
     shown = {config: runs[config] for config in sweep.configs() if config in runs and runs[config].path in trained}
     rows = []
