@@ -11,7 +11,7 @@ from pathlib import Path
 from common.errors import UserError
 from reporting.cells import Columns, accuracy, both, kept, median_of, outcome, pair_columns, speedup, t_gen
 from reporting.choices import MODELS, of_model
-from reporting.results import ACCURACIES, BESIDE, NORM, T_GEN, dense_of_rows, frame, records, t_gen_column
+from reporting.results import ACCURACIES, BESIDE, NORM, SPREAD, T_GEN, dense_of_rows, frame, records, t_gen_column
 from reporting.tables import legend, pairs_table, seeds_table, table, winner
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -140,6 +140,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "pruning_rate_transformer": partial(by_setting, "sweep_pruning_rate_transformer", RATE, TRANSFORMER),
     "mnist": lambda: pairs(read("mnist.csv", 0.5, 0.8, 0.85), 0.5, 0.8, 0.85),
     "sweep_mnist": sweep_mnist,
+    "pruners_tuned": partial(by_setting, "sweep_pruners_tuned", ["setting"], 0.5, 0.95),
+    "controls_tuned": partial(
+        by_setting, "sweep_controls_tuned", ["setting"], 0.5, 0.95, more=NORMS | median_of(SPREAD, 3)
+    ),
     "sweep_mnist_scale": partial(by_setting, "sweep_mnist_scale", ["weight_scale"], 0.5, 0.8, 0.85, more=NORMS),
 }
 

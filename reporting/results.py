@@ -31,6 +31,7 @@ NEEDED |= {"seconds": float | int} | dict.fromkeys(ACCURACIES, float | int | Non
 CUT = "generalized"  # the status of a run that was stopped once its t_gen was certain
 BESIDE = "dense "  # before the columns that say of a ticket's row what was measured of its dense run
 NORM = "l2norm at epoch 0"
+SPREAD = "train_logit_std at epoch 0"
 KEPT = "kept of "  # and the matrix: the fraction of its weights that the mask keeps
 T_GEN = tuple(Generalization(None, None, "never", 0, None).as_dict())  # the columns for each threshold
 
@@ -154,7 +155,9 @@ def measures_of(run: Result, levels: Levels) -> dict:
         row |= t_gen_columns(run.generalized(threshold), threshold)
     row |= {name: None if summary["status"] == CUT else summary[name] for name in ACCURACIES}
     row |= {name: summary[name] for name in ("weights", "weights_kept", "seconds")}
+    spreads = run.metrics.get("train_logit_std", norms[:0])
     row |= {"population": summary.get("population", 1), NORM: round(float(norms[0]), 3) if len(norms) else None}
+    row[SPREAD] = float(f"{spreads[0]:.4g}") if len(spreads) and np.isfinite(spreads[0]) else None
     row |= {name: run.settings.get(name) for name in ("hardware", "threads", "code", "git_commit")}
     return row | {KEPT + name: round(kept / total, 4) for name, (kept, total) in summary["kept_per_matrix"].items()}
 
