@@ -23,9 +23,9 @@ def begin_from_shorter(job: Job) -> Path | None:
     that the code of now has trained.
     """
     folder = job.folder.path
-    if (folder / "state.pth").exists() or any(
-        other.name.startswith(f"{folder.name}{ASIDE}") for other in folder.parent.iterdir()
-    ):
+    if not folder.exists() or (folder / "state.pth").exists():
+        return None
+    if any(other.name.startswith(f"{folder.name}{ASIDE}") for other in folder.parent.iterdir()):
         return None
     for epochs, shorter in sorted(shorter_runs(job), reverse=True):
         with suppress(

@@ -86,7 +86,7 @@ def test_main_tells_the_whole_story(place, capsys):
     assert "no speedup: the ticket's t_gen at test acc 0.95 is > 30" in outcome.out
     picture = ticket / "comparison.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
-    for text in (f"{dense} (dense)", f"{ticket} (ticket)", f"picture       {picture}", f"{dense / 'wandb'}"):
+    for text in (f"{dense} (dense)", f"{ticket} (ticket)", f"picture       {picture}"):
         assert text in outcome.out
     # And what it says to type next works.
     after = outcome.out.partition("Next:")[2].replace("\\\n", " ")
