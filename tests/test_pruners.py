@@ -113,7 +113,7 @@ def test_synflow_is_conserved_layer_by_layer_and_neuron_by_neuron(kind):
     absolute = copy.deepcopy(network.model)
     for weight in absolute.parameters():
         weight.data.abs_()
-    total = float(ones_through(absolute).sum())
+    total = float(ones_through(absolute).sum().detach())
     for name, values in scores.items():
         assert float(values.sum()) == pytest.approx(total, rel=1e-10), name
         assert bool((values >= 0).all())

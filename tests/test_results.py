@@ -5,7 +5,6 @@ import json
 import shutil
 import subprocess
 import sys
-from math import inf
 from pathlib import Path
 
 import pandas
@@ -13,7 +12,7 @@ import pytest
 from scripts import REPOSITORY, run_folders, succeed
 from slow_rule import slow_rule
 
-from reporting.cells import NOT_LOOKED_AT, both, median_and_range, outcome, pair_columns, ratios_text, t_gen
+from reporting.cells import NOT_LOOKED_AT, both, outcome, pair_columns, t_gen
 from reporting.results import BESIDE, CUT, T_GEN, Levels, frame, read_result, read_results, records, row_of, write_csv
 from reporting.tables import results_table, seeds_table, winner
 from training.generalization import Generalization
@@ -194,47 +193,6 @@ def test_a_diverged_run_never_gets_there(trained, tmp_path):
     text = results_table({"a": read_result(copy)}, 0.99, 0.95)
     assert "| a (diverged) |" in text
     assert text.count("> 30") == 2, "t_mem and t_gen"
-
-
-def found_of(*known: int | tuple[int]) -> list[Generalization]:
-    """A t_gen for each number; a number in a tuple is until when a censored one is known."""
-    return [
-        Generalization(None, None, "never", one[0], None)
-        if isinstance(one, tuple)
-        else Generalization(one, one, "holds", one, 0.0)
-        for one in known
-    ]
-
-
-@pytest.mark.parametrize(
-    ("known", "told"),
-    [
-        ([100, (10_000,)], ("100", "100 to > 10,000")),
-        ([4_000, 9_000, (3_000,)], ("4,000", "4,000 to 9,000 or later")),
-        ([100, 400, (300,)], ("400", "100 to 400 or later")),
-        ([(500,), (500,), (500,), (9_000,)], ("> 500", "")),
-        ([(9_900,), (9_900,), (10_000,), (10_000,), (10_000,)], ("> 10,000", "")),
-        ([0], ("0", "0 to 0")),
-        ([300, 400, (10_000,)], ("400", "300 to > 10,000")),  # the last one diverged at 50 of 10,000
-    ],
-)
-def test_the_median_and_the_range_claim_no_more_than_is_known(known, told):
-    assert median_and_range(found_of(*known)) == told
-
-
-@pytest.mark.parametrize(
-    ("ratios", "told"),
-    [
-        ([(0, 5), (4, 4)], "< 4 (< 4 to < 5)"),
-        ([(3, inf), (4, 4)], "3 to 4 (> 3 to > 4)"),
-        ([(0, inf), (2, 2)], "< 2 (< 2 to > 2)"),
-        ([(2, 2), (3, 3), (8, 8)], "3 (2 to 8)"),
-        ([(17, inf), (21, inf), (36, inf)], "> 21 (> 17 to > 36)"),
-        ([(0, inf)], "none"),
-    ],
-)
-def test_ratios_claim_no_more_than_is_known(ratios, told):
-    assert ratios_text(ratios) == told
 
 
 def test_the_ratio_is_taken_seed_by_seed_and_may_be_a_bound():
