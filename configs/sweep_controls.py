@@ -4,4 +4,6 @@ from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
 from pruning.controls import CONTROLS
 
-sweep = Sweep(base=MLPTicketConfig(retrain_stop_after_gen=True), axes={"control": [None, *CONTROLS]})
+sweep = Sweep(
+    base=MLPTicketConfig(retrain_stop_after_gen=True), settings=[{}, *({"control": control} for control in CONTROLS)]
+)

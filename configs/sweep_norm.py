@@ -3,7 +3,8 @@
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
 
+CONTROLS = ("same_l1", "same_l2", "same_logits", "same_l2_logits")
 sweep = Sweep(
     base=MLPTicketConfig(retrain_stop_after_gen=True),
-    axes={"control": [None, "same_l1", "same_l2", "same_logits", "same_l2_logits"]},
+    settings=[{}, *({"control": control} for control in CONTROLS)],
 )

@@ -140,6 +140,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "pruning_rate_transformer": partial(by_setting, "sweep_pruning_rate_transformer", RATE, TRANSFORMER),
     "mnist": lambda: pairs(read("mnist.csv", 0.5, 0.8, 0.85), 0.5, 0.8, 0.85),
     "sweep_mnist": sweep_mnist,
+    "norm": partial(by_setting, "sweep_norm", ["setting"], 0.5, 0.95, more=NORMS | median_of(SPREAD, 3)),
     "pruners_tuned": partial(by_setting, "sweep_pruners_tuned", ["setting"], 0.5, 0.95),
     "controls_tuned": partial(
         by_setting, "sweep_controls_tuned", ["setting"], 0.5, 0.95, more=NORMS | median_of(SPREAD, 3)
