@@ -145,7 +145,7 @@ def accuracy(column: str) -> Columns:
 
 
 def median_of(column: str, digits: int) -> Columns:
-    return {column: lambda rows: median_text([row[column] for row in rows], digits)}
+    return {column: lambda rows: median_text([row.get(column) for row in rows], digits)}
 
 
 def kept(names: Sequence[str]) -> Columns:
@@ -153,7 +153,7 @@ def kept(names: Sequence[str]) -> Columns:
     columns = [name for name in names if name.startswith(KEPT)]
 
     def cell(rows: list[dict]) -> str:
-        medians = (median_text([row[name] for row in rows], digits=2) for name in columns)
+        medians = (median_text([row.get(name) for row in rows], digits=2) for name in columns)
         return " / ".join(text.replace("none", "-") for text in medians)
 
     return {KEPT + " / ".join(name.removeprefix(KEPT) for name in columns): cell}
