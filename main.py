@@ -17,7 +17,8 @@ from common.errors import run_script
 from configs.load import ScriptFlags, parse
 from configs.paper import EXPERIMENTS
 from experiments.checkpoints import list_checkpoints
-from experiments.jobs import flags_of, job_of, module_of, move_aside
+from experiments.commands import flags_of, module_of
+from experiments.jobs import job_of, move_aside
 from experiments.runner import run_job
 from prune import make_mask, retrain
 from reporting.tables import print_results, read_result

@@ -1,9 +1,8 @@
 """From a config to a job: which run it is, where it goes, where its init and its mask come from. What every script calls."""
 
 import platform
-import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,8 +10,7 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.files import load_tensors, save_tensors
-from configs.base import PARTS, Dense
-from configs.paper import EXPERIMENTS
+from configs.base import Dense
 from experiments.build import (
     build_control,
     build_mask,
@@ -26,6 +24,7 @@ from experiments.build import (
 )
 from experiments.checkpoints import list_checkpoints
 from experiments.code_state import code_of, how_executed, standing
+from experiments.commands import flags_of, module_of, script_of
 from experiments.folder import RunFolder, find_run
 from experiments.provenance import git_commit, hardware
 from experiments.stages import accuracies_at, resolve_prune_at, stage_notes
@@ -169,34 +168,6 @@ def settings_of(config: Dense, population: bool, **more) -> dict:
         "hardware": hardware(device),
         "threads": config.threads,
     }
-
-
-def flags_of(config: Dense, root: str) -> str:
-    """The flags that describe a dense run to a script that is given ``module_of(config)``, as a shell reads them.
-
-    With those that say where and how it is computed, so that the command works as this one does.
-    """
-    usual, values = {field.name: field.default for field in fields(config.dense())}, config.as_dict()
-    places = {name: values[name] for name in ("threads", "device") if values[name] != usual[name]}
-    changed = {} if config.kind in EXPERIMENTS else {name: values[name] for name in PARTS}
-    changed |= {name: value for name, value in config.differences().items() if name != "stop_after_gen"} | places
-    changed |= {name: values[name] for name in ("data_root",) if values.get(name) is not None}
-    if config.stop_after_gen:
-        changed |= {name: values[name] for name in ("stop_after_gen", "gen_threshold")}
-    changed |= {"root": root} if root != "runs" else {}
-    texts = {name: value if isinstance(value, list) else (value,) for name, value in changed.items()}
-    return "".join(f" --{name} {shlex.join(map(str, value))}" for name, value in texts.items())
-
-
-def module_of(config: Dense) -> str:
-    """The config module whose config is nearest to this one."""
-    experiment = EXPERIMENTS.get(config.kind, EXPERIMENTS["mlp"])
-    return experiment.ticket_module if config.parents() else experiment.module
-
-
-def script_of(config: Dense) -> str:
-    """The script that trains such a dense run."""
-    return "train_mnist.py" if config.kind == "mnist" else "train.py"
 
 
 def move_aside(job: Job, still: Callable[[], bool] = lambda: True) -> None:

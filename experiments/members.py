@@ -91,7 +91,7 @@ def note_order(config: Dense) -> None:
     """One line where the model is asked for what it cannot represent."""
     if config.task.order_matters and not config.model.sees_order:
         name, subject = config.model.name.upper(), config.task.subject
-        print(f"note: the {name} adds the embeddings of a and b: on ordered pairs it cannot fit {subject} fully")
+        print(f"note: the {name} cannot tell (a, b) from (b, a): on ordered pairs it cannot fit {subject} fully")
 
 
 def go_on_from(member: Member, state: dict, epoch: int) -> None:
