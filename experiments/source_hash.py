@@ -21,7 +21,7 @@ from experiments.source_modules import Module, find_module, imports_of, is_text
 SCHEME = 2  # of how the hash is computed: hashes of different schemes say nothing about one another
 # Modules and functions that say, save, fetch or stop, and decide no number; measures are hashed one by one.
 DECIDES_NOTHING = (
-    "data.mnist._download",
+    "data.mnist_files._download",
     "common.errors",
     "common.files",
     "experiments.checkpoints",

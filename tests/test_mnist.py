@@ -18,9 +18,11 @@ import prune_mnist
 import train_mnist
 import visualize
 from benchmarks import mnist as benchmark
+from common.randomness import generator
 from configs.base import NOT_IDENTITY, MnistConfig
 from configs.ticket import MnistTicketConfig
-from data import mnist
+from data import mnist_files
+from data.mnist import mnist_split
 from experiments import members, runner
 from experiments.build import build_model, build_split
 from experiments.checkpoints import list_checkpoints
@@ -41,9 +43,9 @@ CONFIG = MnistConfig(device="cpu", threads=1, num_epochs=12, save_every=5, train
 def small_mnist():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MNIST_ROOT", str(FIXTURES))
-        patch.setattr(mnist, "DEFAULT_ROOT", Path("/nonexistent/mnist"))
-        patch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/",))  # the port that discards: nobody answers
-        patch.setattr(mnist.time, "sleep", lambda seconds: None)
+        patch.setattr(mnist_files, "DEFAULT_ROOT", Path("/nonexistent/mnist"))
+        patch.setattr(mnist_files, "MIRRORS", ("http://127.0.0.1:9/",))  # the port that discards: nobody answers
+        patch.setattr(mnist_files.time, "sleep", lambda seconds: None)
         patch.setitem(scripts.SCRIPTS, "train_mnist", train_mnist.main)
         patch.setitem(scripts.SCRIPTS, "prune_mnist", prune_mnist.main)
         yield
@@ -158,7 +160,7 @@ def test_an_identity_ticket_is_the_dense_run_bit_for_bit(batch_size, place):
 
 def read_fixtures():
     """Pixels in [0, 1], flat, and labels of both files."""
-    train_x, train_y, test_x, test_y = mnist.load_mnist(FIXTURES)
+    train_x, train_y, test_x, test_y = mnist_files.load_mnist(FIXTURES)
     flat = [images.numpy().reshape(len(images), 784) / np.float64(255) for images in (train_x, test_x)]
     return (flat[0], train_y.numpy()), (flat[1], test_y.numpy())
 
@@ -177,7 +179,7 @@ def slow_row(weights, sides):
 
 def test_the_metrics_are_squared_error_to_one_hot_over_all_entries(story):
     train_file, test_file = read_fixtures()
-    chosen = torch.randperm(300, generator=mnist.generator(42, "split"))[:100].numpy()
+    chosen = torch.randperm(300, generator=generator(42, "split"))[:100].numpy()
     sides = tuple(part[chosen] for part in train_file), test_file
     for folder in (*run_folders(story[0])[0], *run_folders(story[0])[1]):
         rows = {int(row[0]): row for row in rows_of(folder)}
@@ -197,7 +199,7 @@ def test_the_original_split_learns_from_the_first_test_images(place):
 def test_balanced_has_as_many_images_of_each_class(place):
     works("train_mnist", "--balanced=True", "--num_epochs=1")
     (folder,), _ = run_folders("runs")
-    split = mnist.mnist_split(100, 42, balanced=True)
+    split = mnist_split(100, 42, balanced=True)
     assert split.train_y.bincount().tolist() == [10] * 10
     assert build_split(CONFIG).train_y.bincount(minlength=10).tolist() != [10] * 10
     sides = (split.train_x.double().numpy(), split.train_y.numpy()), read_fixtures()[1]
@@ -225,7 +227,7 @@ def test_missing_files_are_told_in_one_line(present, place, monkeypatch):
     assert outcome.status == 2
     assert outcome.err.startswith("error: MNIST is not complete in ")
     assert outcome.err.count("\n") == 1
-    missing = [name for name in mnist.OFFICIAL if f"{name}.gz" not in present]
+    missing = [name for name in mnist_files.OFFICIAL if f"{name}.gz" not in present]
     for told in (*missing, "http://127.0.0.1:9/", str(place / "partly"), "--data_root", "MNIST_ROOT"):
         assert told in outcome.err
     assert {path.name for path in (place / "partly").iterdir()} == set(present)

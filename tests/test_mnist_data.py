@@ -18,12 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.errors import UserError
-from data import mnist
+from data import mnist_files
+from data.mnist import mnist_split
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FIXTURES = REPOSITORY / "tests" / "fixtures" / "mnist"
-NAMES = tuple(mnist.OFFICIAL)
-DEFAULT_ROOT = mnist.DEFAULT_ROOT
+NAMES = tuple(mnist_files.OFFICIAL)
+DEFAULT_ROOT = mnist_files.DEFAULT_ROOT
 IMAGES, LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 GZIPPED = {name: (FIXTURES / f"{name}.gz").read_bytes() for name in NAMES}
 PLAIN = {name: gzip.decompress(content) for name, content in GZIPPED.items()}
@@ -38,8 +39,8 @@ FULL = [
 def sealed(monkeypatch):
     """No test sees the user's own files or asks a real mirror."""
     monkeypatch.delenv("MNIST_ROOT", raising=False)
-    monkeypatch.setattr(mnist, "DEFAULT_ROOT", Path("/nonexistent/mnist"))
-    monkeypatch.setattr(mnist, "MIRRORS", ())
+    monkeypatch.setattr(mnist_files, "DEFAULT_ROOT", Path("/nonexistent/mnist"))
+    monkeypatch.setattr(mnist_files, "MIRRORS", ())
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def cuts_are_official(monkeypatch):
     """The cut files stand in for the official ones in everything that checks a hash."""
     for name, content in PLAIN.items():
         num_items = int.from_bytes(content[4:8], "big")
-        monkeypatch.setitem(mnist.OFFICIAL, name, (num_items, hashlib.sha256(content).hexdigest()))
+        monkeypatch.setitem(mnist_files.OFFICIAL, name, (num_items, hashlib.sha256(content).hexdigest()))
 
 
 def slow_parse(content: bytes) -> list:
@@ -85,7 +86,7 @@ def refused(path: Path, content: bytes, name: str, *parts: str):
     """The reader must refuse ``content``, name the file and say how to mend it."""
     path.write_bytes(content)
     with pytest.raises(UserError) as caught:
-        mnist.read_idx(path, name)
+        mnist_files.read_idx(path, name)
     assert_clear(str(caught.value), str(path), "delete it", *parts)
 
 
@@ -97,7 +98,7 @@ def test_reader_equals_a_slow_parse(name, tmp_path):
     (tmp_path / "plain").write_bytes(PLAIN[name])
     expected = np.array(slow_parse(PLAIN[name]))
     for path in (FIXTURES / f"{name}.gz", tmp_path / "plain"):
-        items = mnist.read_idx(path, name)
+        items = mnist_files.read_idx(path, name)
         assert items.dtype == torch.uint8
         assert items.shape == expected.shape
         assert (items.numpy() == expected).all()
@@ -107,7 +108,9 @@ def test_the_content_decides_whether_it_is_gzip(tmp_path):
     """A browser that unpacks leaves a plain file called .gz; the other way round happens when renaming."""
     (tmp_path / f"{LABELS}.gz").write_bytes(PLAIN[LABELS])
     (tmp_path / LABELS).write_bytes(GZIPPED[LABELS])
-    assert mnist.read_idx(tmp_path / LABELS, LABELS).equal(mnist.read_idx(tmp_path / f"{LABELS}.gz", LABELS))
+    assert mnist_files.read_idx(tmp_path / LABELS, LABELS).equal(
+        mnist_files.read_idx(tmp_path / f"{LABELS}.gz", LABELS)
+    )
 
 
 BLACK = bytes(784)
@@ -171,14 +174,14 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path, monkeypatch):
             unpacked.append(len(content))
             return content
 
-    monkeypatch.setattr(mnist.gzip, "GzipFile", Counting)
+    monkeypatch.setattr(mnist_files.gzip, "GzipFile", Counting)
     refused(tmp_path / IMAGES, bomb, IMAGES, "more")
     assert sum(unpacked) == 16 + 784 + 1
 
 
 def test_a_bit_flip_in_a_plain_file_of_official_size_is_found(tmp_path, cuts_are_official):
     (tmp_path / IMAGES).write_bytes(PLAIN[IMAGES])
-    mnist.read_idx(tmp_path / IMAGES, IMAGES)
+    mnist_files.read_idx(tmp_path / IMAGES, IMAGES)
     flipped = bytearray(PLAIN[IMAGES])
     flipped[5000] ^= 4
     refused(tmp_path / IMAGES, bytes(flipped), IMAGES, "SHA-256")
@@ -195,7 +198,7 @@ FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 def valid_or_refused(path: Path, content: bytes, name: str):
     path.write_bytes(content)
     try:
-        items = mnist.read_idx(path, name)
+        items = mnist_files.read_idx(path, name)
     except UserError as error:
         assert_clear(str(error), str(path), "delete it")
     else:
@@ -251,7 +254,7 @@ LAYOUTS = [kind + place for kind in ("plain", "gz", "dotted plain", "dotted gz")
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_is_found(layout, tmp_path):
     lay_out(tmp_path, layout)
-    for found, expected in zip(mnist.load_mnist(tmp_path), mnist.load_mnist(FIXTURES), strict=True):
+    for found, expected in zip(mnist_files.load_mnist(tmp_path), mnist_files.load_mnist(FIXTURES), strict=True):
         assert found.equal(expected)
 
 
@@ -260,7 +263,7 @@ def test_layouts_may_be_mixed_and_folders_of_the_same_name_are_passed_over(tmp_p
     (tmp_path / IMAGES).mkdir()
     (tmp_path / LABELS).write_bytes(PLAIN[LABELS])
     (tmp_path / "MNIST/raw" / f"{LABELS.replace('-idx', '.idx')}.gz").unlink()
-    assert mnist.load_mnist(tmp_path)[2].equal(mnist.load_mnist(FIXTURES)[2])
+    assert mnist_files.load_mnist(tmp_path)[2].equal(mnist_files.load_mnist(FIXTURES)[2])
 
 
 def test_argument_then_environment_then_default(tmp_path, monkeypatch):
@@ -270,18 +273,18 @@ def test_argument_then_environment_then_default(tmp_path, monkeypatch):
         folders[size].mkdir()
         for name in NAMES:
             (folders[size] / name).write_bytes(cut_mnist.cut(PLAIN[name], size + position))
-    monkeypatch.setattr(mnist, "DEFAULT_ROOT", folders[40])
-    assert len(mnist.load_mnist()[0]) == 42
+    monkeypatch.setattr(mnist_files, "DEFAULT_ROOT", folders[40])
+    assert len(mnist_files.load_mnist()[0]) == 42
     monkeypatch.setenv("MNIST_ROOT", str(folders[30]))
-    assert len(mnist.load_mnist()[0]) == 31
-    assert len(mnist.load_mnist(folders[20])[0]) == 20
-    assert len(mnist.load_mnist(str(folders[20]))[0]) == 20
+    assert len(mnist_files.load_mnist()[0]) == 31
+    assert len(mnist_files.load_mnist(folders[20])[0]) == 20
+    assert len(mnist_files.load_mnist(str(folders[20]))[0]) == 20
     monkeypatch.setenv("MNIST_ROOT", "")
-    assert len(mnist.load_mnist("")[0]) == 42
+    assert len(mnist_files.load_mnist("")[0]) == 42
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert len(mnist.load_mnist("~/20")[0]) == 20
+    assert len(mnist_files.load_mnist("~/20")[0]) == 20
     monkeypatch.chdir(tmp_path)
-    assert len(mnist.load_mnist("30")[0]) == 31
+    assert len(mnist_files.load_mnist("30")[0]) == 31
 
 
 def test_the_default_root_is_in_the_repository():
@@ -290,24 +293,24 @@ def test_the_default_root_is_in_the_repository():
 
 def test_a_file_is_decoded_once_and_again_when_it_changes(tmp_path):
     lay_out(tmp_path, "gz")
-    first, second = mnist.load_mnist(tmp_path), mnist.load_mnist(tmp_path)
+    first, second = mnist_files.load_mnist(tmp_path), mnist_files.load_mnist(tmp_path)
     assert all(a is b for a, b in zip(first, second, strict=True))
     for name in (IMAGES, LABELS):
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(cut_mnist.cut(PLAIN[name], 50)))
-    assert len(mnist.load_mnist(tmp_path)[2]) == 50
+    assert len(mnist_files.load_mnist(tmp_path)[2]) == 50
 
 
 def test_images_and_labels_must_belong_together(tmp_path):
     lay_out(tmp_path, "plain")
     (tmp_path / LABELS).write_bytes(cut_mnist.cut(PLAIN[LABELS], 199))
     with pytest.raises(UserError) as caught:
-        mnist.load_mnist(tmp_path)
+        mnist_files.load_mnist(tmp_path)
     assert_clear(str(caught.value), str(tmp_path / IMAGES), str(tmp_path / LABELS), "200", "199", "delete both")
 
 
 def test_a_file_in_place_of_the_folder(tmp_path):
     with pytest.raises(UserError, match="is a file"):
-        mnist.load_mnist(FIXTURES / f"{IMAGES}.gz")
+        mnist_files.load_mnist(FIXTURES / f"{IMAGES}.gz")
 
 
 # Drawing
@@ -318,8 +321,8 @@ def rows(x: torch.Tensor) -> set:
 
 
 def test_default_split():
-    train_images, train_labels, test_images, test_labels = mnist.load_mnist(FIXTURES)
-    split = mnist.mnist_split(train_size=100, seed=0, data_root=FIXTURES)
+    train_images, train_labels, test_images, test_labels = mnist_files.load_mnist(FIXTURES)
+    split = mnist_split(train_size=100, seed=0, data_root=FIXTURES)
     assert split.train_x.shape == (100, 784)
     assert split.train_y.shape == (100,)
     assert split.test_x.shape == (200, 784)
@@ -340,7 +343,7 @@ def test_default_split():
 @pytest.mark.parametrize("balanced", [False, True])
 def test_the_seed_decides_the_draw(balanced):
     def draw(seed):
-        return mnist.mnist_split(train_size=100, seed=seed, balanced=balanced, data_root=FIXTURES)
+        return mnist_split(train_size=100, seed=seed, balanced=balanced, data_root=FIXTURES)
 
     torch.manual_seed(1)
     first = draw(3)
@@ -356,28 +359,28 @@ def test_the_seed_decides_the_draw(balanced):
 
 def test_the_draw_of_a_seed_is_fixed():
     """The images that a run was trained on follow from its config: a changed draw must not pass unnoticed."""
-    split = mnist.mnist_split(train_size=10, seed=42, data_root=FIXTURES)
+    split = mnist_split(train_size=10, seed=42, data_root=FIXTURES)
     assert split.train_y.tolist() == [3, 1, 3, 1, 7, 2, 2, 9, 5, 0]
-    split = mnist.mnist_split(train_size=10, seed=42, balanced=True, data_root=FIXTURES)
+    split = mnist_split(train_size=10, seed=42, balanced=True, data_root=FIXTURES)
     assert split.train_y.tolist() == [3, 1, 7, 2, 9, 5, 0, 6, 4, 8]
 
 
 def test_a_larger_draw_contains_a_smaller_one():
-    small, large = (mnist.mnist_split(train_size=size, seed=5, data_root=FIXTURES) for size in (50, 300))
+    small, large = (mnist_split(train_size=size, seed=5, data_root=FIXTURES) for size in (50, 300))
     assert large.train_x[:50].equal(small.train_x)
 
 
 @pytest.mark.parametrize("train_size", [10, 100, 210])
 def test_balanced(train_size):
-    split = mnist.mnist_split(train_size=train_size, balanced=True, data_root=FIXTURES)
+    split = mnist_split(train_size=train_size, balanced=True, data_root=FIXTURES)
     assert split.train_y.bincount(minlength=10).tolist() == [train_size // 10] * 10
     assert len(rows(split.train_x)) == train_size
     assert train_size == 10 or split.train_y.tolist() != sorted(split.train_y.tolist())
 
 
 def test_original_split_is_the_published_one():
-    train_images, train_labels, test_images, test_labels = mnist.load_mnist(FIXTURES)
-    split = mnist.mnist_split(train_size=100, seed=9, original_split=True, data_root=FIXTURES)
+    train_images, train_labels, test_images, test_labels = mnist_files.load_mnist(FIXTURES)
+    split = mnist_split(train_size=100, seed=9, original_split=True, data_root=FIXTURES)
     assert split.train_y.equal(test_labels[:100].long())
     assert split.train_x.equal(test_images[:100].reshape(100, 784) / 255)
     assert split.test_y.equal(train_labels.long())
@@ -399,7 +402,7 @@ def test_original_split_is_the_published_one():
 )
 def test_impossible_splits(arguments, part):
     with pytest.raises(UserError) as caught:
-        mnist.mnist_split(data_root=FIXTURES, **arguments)
+        mnist_split(data_root=FIXTURES, **arguments)
     assert_clear(str(caught.value), part)
 
 
@@ -518,8 +521,8 @@ def load(root, server, *behaviours, timeout=5.0, attempts=2):
     mirrors = [f"{server.address}/{behaviour}/" for behaviour in behaviours]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"MIRRORS": mirrors, "TIMEOUT": timeout, "ATTEMPTS": attempts, "PAUSE": 0.01}.items():
-            patch.setattr(mnist, name, value)
-        return mnist.load_mnist(root)
+            patch.setattr(mnist_files, name, value)
+        return mnist_files.load_mnist(root)
 
 
 def contents(root: Path) -> dict:
@@ -533,7 +536,7 @@ GOOD = ["right", "right_in_chunks", "redirected", "right_at_the_third_time"]
 def test_download(behaviour, server, tmp_path):
     root = tmp_path / "a" / "b"
     loaded = load(root, server, behaviour, attempts=3)
-    assert all(a.equal(b) for a, b in zip(loaded, mnist.load_mnist(FIXTURES), strict=True))
+    assert all(a.equal(b) for a, b in zip(loaded, mnist_files.load_mnist(FIXTURES), strict=True))
     assert contents(root) == {f"{name}.gz": GZIPPED[name] for name in NAMES}
     server.asked.clear()
     load(root, server, behaviour)
@@ -576,7 +579,7 @@ BAD = {
 
 @pytest.mark.parametrize("behaviour", BAD)
 def test_a_bad_mirror_gives_one_message_and_leaves_nothing(behaviour, server, tmp_path, monkeypatch):
-    monkeypatch.setattr(mnist, "MAX_DOWNLOAD", 5_000_000)
+    monkeypatch.setattr(mnist_files, "MAX_DOWNLOAD", 5_000_000)
     root = tmp_path / "root"
     start = time.monotonic()
     timeout = {"stalled": 0.25, "trickling": 0.5}.get(behaviour, 5.0)
@@ -635,17 +638,17 @@ def test_nothing_is_left_behind_when_saving_is_interrupted(server, tmp_path, mon
 )
 def test_an_address_where_nothing_is_gives_a_user_error(mirror, tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(mnist, "MIRRORS", [mirror])
-    monkeypatch.setattr(mnist, "PAUSE", 0.01)
+    monkeypatch.setattr(mnist_files, "MIRRORS", [mirror])
+    monkeypatch.setattr(mnist_files, "PAUSE", 0.01)
     with pytest.raises(UserError) as caught:
-        mnist.load_mnist(tmp_path)
+        mnist_files.load_mnist(tmp_path)
     assert_clear(str(caught.value), mirror)
 
 
 def test_several_may_download_at_once(server, tmp_path, monkeypatch):
     results = []
-    monkeypatch.setattr(mnist, "MIRRORS", [f"{server.address}/right"])
-    threads = [threading.Thread(target=lambda: results.append(mnist.load_mnist(tmp_path))) for _ in range(4)]
+    monkeypatch.setattr(mnist_files, "MIRRORS", [f"{server.address}/right"])
+    threads = [threading.Thread(target=lambda: results.append(mnist_files.load_mnist(tmp_path))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -658,13 +661,13 @@ def test_several_may_download_at_once(server, tmp_path, monkeypatch):
 
 
 def test_the_official_files_are_the_known_ones():
-    assert {name: count for name, (count, _) in mnist.OFFICIAL.items()} == {
+    assert {name: count for name, (count, _) in mnist_files.OFFICIAL.items()} == {
         "train-images-idx3-ubyte": 60_000,
         "train-labels-idx1-ubyte": 60_000,
         "t10k-images-idx3-ubyte": 10_000,
         "t10k-labels-idx1-ubyte": 10_000,
     }
-    assert mnist.MAX_DOWNLOAD > 16 + 784 * mnist.MAX_ITEMS == 47_040_016
+    assert mnist_files.MAX_DOWNLOAD > 16 + 784 * mnist_files.MAX_ITEMS == 47_040_016
 
 
 def test_cut_is_reproducible(tmp_path):
@@ -687,7 +690,7 @@ def test_cut_is_reproducible(tmp_path):
 @pytest.mark.skipif(not FULL, reason="the full MNIST files are not here")
 def test_the_full_files():
     """Counts; the hashes are checked in reading, since the counts are the official ones."""
-    train_images, train_labels, test_images, test_labels = mnist.load_mnist(FULL[0])
+    train_images, train_labels, test_images, test_labels = mnist_files.load_mnist(FULL[0])
     assert train_images.shape == (60_000, 28, 28)
     assert test_images.shape == (10_000, 28, 28)
     assert train_labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -698,12 +701,10 @@ def test_the_full_files():
         strict=True,
     ):
         content = idx(tuple(items.shape), items.numpy().tobytes())
-        assert hashlib.sha256(content).hexdigest() == mnist.OFFICIAL[name][1]
+        assert hashlib.sha256(content).hexdigest() == mnist_files.OFFICIAL[name][1]
         assert cut_mnist.cut(content, int.from_bytes(PLAIN[name][4:8], "big")) == PLAIN[name]
-    split = mnist.mnist_split(data_root=FULL[0])
+    split = mnist_split(data_root=FULL[0])
     assert split.train_x.shape == (1000, 784)
     assert split.test_x.shape == (10_000, 784)
     assert split.test_x.double().mean() == pytest.approx(0.1325, abs=1e-4)
-    assert (
-        mnist.mnist_split(train_size=1000, balanced=True, data_root=FULL[0]).train_y.bincount().tolist() == [100] * 10
-    )
+    assert mnist_split(train_size=1000, balanced=True, data_root=FULL[0]).train_y.bincount().tolist() == [100] * 10
