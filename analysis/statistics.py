@@ -51,3 +51,14 @@ def bounded_median(low: Sequence[float], high: Sequence[float]) -> tuple[float, 
     """
     middle = (len(low) - 1) // 2
     return float(np.sort(low)[middle]), float(np.sort(high)[middle])
+
+
+def concordance(scores: Sequence[float], times: Sequence[float], is_event: Sequence[bool]) -> float:
+    """How well a score tells which of two runs is the earlier (Harrell 1982): of the pairs of which that is known the share in
+    which the higher score is the earlier one, equal scores as one half. 0.5 is chance, 0 always the other way; nan without a pair.
+    """
+    scores, times, is_event = np.asarray(scores), np.asarray(times, dtype=np.float64), np.asarray(is_event, dtype=bool)
+    # Run i is known to be earlier than j: i got there, and j later, or is known not to be there by then.
+    earlier = is_event[:, None] & ((times[:, None] < times) | ((times[:, None] == times) & ~is_event))
+    right = (scores[:, None] > scores) + 0.5 * (scores[:, None] == scores)
+    return float(right[earlier].mean()) if earlier.any() else float("nan")

@@ -4,7 +4,7 @@ from configs.sweep import Sweep
 from configs.ticket import MnistTicketConfig
 
 sweep = Sweep(
-    base=MnistTicketConfig(retrain_num_epochs=12_000),
+    base=MnistTicketConfig(retrain_num_epochs=12_000, retrain_stop_after_gen=True),
     settings=[
         {},
         {"retrain_weight_decay": 1.0},

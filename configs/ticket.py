@@ -3,6 +3,7 @@
 The plain fields describe the dense run, and ``retrain_*`` are all that differs in retraining, so the two cannot silently differ.
 """
 
+import re
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
@@ -34,7 +35,8 @@ class Ticket(Dense):
     pruning_rate: Rate = 0.6
     """Fraction of the prunable weights that is removed."""
     prune_at: Annotated[str, arg(aliases=("--checkpoint",))] = "generalization"
-    """Where in the dense run the mask is taken: init, memorization, generalization, or a saved epoch."""
+    """Where in the dense run the mask is taken: init, memorization, generalization, a saved epoch, or, as t_gen-2000 or t_gen+500,
+    the last saved one before or at so many epochs from the dense run's own t_gen."""
     pruning_rounds: Count | None = None
     """Score and prune in so many rounds; None: in one, with synflow in 100."""
     pruning_schedule: Literal[SCHEDULES] = "exponential"
@@ -49,8 +51,8 @@ class Ticket(Dense):
     """What generalization means: the last checkpoint at or before this epoch; auto: the first at or after t_gen."""
     pruning_iterations: Count | None = None
     """Iterative pruning: train, prune a part, rewind and train again, so many times; each round is a run. None: once."""
-    rewind_to: Whole = 0
-    """Epoch of the dense run, a saved one, whose weights are the start; that of the mask keeps the trained weights."""
+    rewind_to: Whole | Literal["prune_at"] = 0
+    """Epoch of the dense run, a saved one, whose weights are the start; prune_at, the mask's own, keeps the trained weights."""
     control: Literal[tuple(CONTROLS)] | None = None
     """What is trained instead of the ticket, to compare it with (pruning/controls.py)."""
     control_per_matrix: bool = False
@@ -81,8 +83,12 @@ class Ticket(Dense):
             means["pruning_rounds"] = 100
         for name, value in means.items():
             object.__setattr__(self, name, value)  # frozen, and still being made
-        if self.prune_at not in ("init", "memorization", "generalization") and not self.prune_at.isdecimal():
-            raise UserError(f"prune_at must be init, memorization, generalization or an epoch, not {self.prune_at!r}")
+        if not re.fullmatch(r"init|memorization|generalization|[0-9]+|t_gen[+-][0-9]+", self.prune_at):
+            raise UserError(
+                f"prune_at must be init, memorization, generalization or an epoch, 28000 or t_gen-2000, not {self.prune_at!r}"
+            )
+        if self.rewind_to == "prune_at" and not self.use_mask:
+            raise UserError("rewind_to prune_at is the mask's epoch, and --use_mask False has none; give an epoch")
         if self.control is not None and not self.use_mask:
             raise UserError(f"the control {self.control} is made from a ticket's mask; leave --use_mask out")
 
@@ -121,17 +127,27 @@ class Ticket(Dense):
             return None
         return {name: getattr(self, name) for name in MASK_FIELDS} | {"epoch": epoch}
 
-    def options(self) -> dict[str, Any]:
+    def options(self, mask_epoch: int | None = None) -> dict[str, Any]:
         """Every other field of a ticket: what is added decides what a ticket is, unless NOT_IDENTITY says that it does not."""
         elsewhere = {*MASK_FIELDS, *NAMED_FIELDS, *NOT_IDENTITY, *(field.name for field in fields(Dense))}
         values = self.as_dict()
+        values["rewind_to"] = self.start_epoch(mask_epoch)
         return {field.name: values[field.name] for field in fields(self) if field.name not in elsewhere}
+
+    def start_epoch(self, mask_epoch: int | None) -> int | None:
+        """The epoch of the dense run whose weights are the start."""
+        return mask_epoch if self.rewind_to == "prune_at" else self.rewind_to
 
     def identity(self, mask_epoch: int | None = None) -> dict[str, Any]:
         retraining = self.retraining()
         retraining["stop_after_gen"] = retraining["stop_after_gen"] and self.gen_threshold
         mask = self.mask_settings(mask_epoch)
-        return {"dense": self.dense().identity(), "mask": mask, "retraining": retraining, "options": self.options()}
+        return {
+            "dense": self.dense().identity(),
+            "mask": mask,
+            "retraining": retraining,
+            "options": self.options(mask_epoch),
+        }
 
     def run_name(self, mask_epoch: int | None = None) -> str:
         """The dense run's name, the mask, and every setting of the retraining that is not the dense run's."""
@@ -139,7 +155,7 @@ class Ticket(Dense):
         identity, usual = self.identity(mask_epoch), self.dense().identity()
         own = {f"retrain_{name}": value for name, value in identity["retraining"].items() if value != usual[name]}
         defaults = {field.name: field.default for field in fields(self)}
-        own |= {name: value for name, value in self.options().items() if value != defaults[name]}
+        own |= {name: value for name, value in self.options(mask_epoch).items() if value != defaults[name]}
         return short(f"{self.dense().run_name()}__{mask}" + spell(own))
 
 

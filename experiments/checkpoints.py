@@ -1,5 +1,6 @@
 """The one way to read a run's checkpoints."""
 
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 
@@ -41,3 +42,9 @@ def list_checkpoints(folder: Path) -> dict[int, Path]:
 def _stored_epoch(path: Path, mtime_ns: int) -> int:
     """Read once per process for an unchanged file: the tickets of a sweep ask for the same files again and again."""
     return load_checkpoint(path, mmap=True)["epoch"]
+
+
+def said(epochs: Collection[int]) -> str:
+    """The epochs that were saved, as an error names them: the first and the last where there are many."""
+    texts = [str(epoch) for epoch in epochs]
+    return ", ".join(texts if len(texts) <= 24 else [*texts[:12], "...", *texts[-6:]])

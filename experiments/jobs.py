@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from analysis.structure import alignment
 from common.errors import UserError
 from common.files import load_tensors, save_tensors
 from configs.base import Dense
@@ -17,12 +18,13 @@ from experiments.build import (
     build_model,
     build_split,
     choose_device,
+    load_weights,
     next_mask,
     rewind,
     start_from,
     use_cpu,
 )
-from experiments.checkpoints import list_checkpoints
+from experiments.checkpoints import list_checkpoints, said
 from experiments.code_state import code_of, how_executed, standing
 from experiments.commands import flags_of, module_of, script_of
 from experiments.folder import RunFolder, find_run
@@ -68,7 +70,8 @@ def job_of(config: Dense, population: bool = False) -> Job:
     folder, more, init, mask = folder_of(config, source), {}, None, None
     if config.init_run() is not None:
         begins = parents[config.init_run()]
-        init, more = start_of(config, begins.path), {"dense_run": str(begins.path), "mask_source": None}
+        epoch = config.start_epoch(None if source is None else source[1])
+        init, more = start_of(begins.path, epoch), {"dense_run": str(begins.path), "mask_source": None}
     if source is not None:
         run, epoch, path = source
         trained = run.settings()
@@ -89,24 +92,29 @@ def job_of(config: Dense, population: bool = False) -> Job:
         about |= accuracies_at(run.path, epoch) | {"pruner": config.pruner, "scope": config.scope}
         more["mask_source"] = about
         more["dense_executed"] = {"code": trained.get("code"), **trained.get("executed", {})}
-    if source is None or config.control is None:
+    control = None
+    if source is not None:
+        control = build_control(config, mask, init, path) if config.control is not None else None
+        start = load_weights(init, model) if control is None else control.init
+        aligned = alignment(
+            start, model.state_dict(), mask if control is None or control.mask is None else control.mask
+        )
+        more["alignment"] = aligned
+    if control is None:
         return Job(config.trained(), config, folder, settings_of(config, population, **more), init, mask)
-    control = build_control(config, mask, init, path)
     more["logit_multiplier"] = control.multiplier
     settings = settings_of(config, population, **more)
     return Job(config.trained(), config, folder, settings, init, control.mask, control.init, control.multiplier)
 
 
-def start_of(config: Dense, dense: Path) -> Path:
+def start_of(dense: Path, epoch: int) -> Path:
     """The checkpoint of the dense run from which a ticket starts. Raises UserError where it was not saved."""
-    if not config.rewind_to:
+    if not epoch:
         return rewind(dense)
     saved = list_checkpoints(dense)
-    if config.rewind_to not in saved:
-        raise UserError(
-            f"rewind_to {config.rewind_to}: it was not saved in {dense}; saved are {', '.join(map(str, saved))}"
-        )
-    return saved[config.rewind_to]
+    if epoch not in saved:
+        raise UserError(f"rewind_to {epoch}: it was not saved in {dense}; saved are {said(saved)}")
+    return saved[epoch]
 
 
 def folder_of(config: Dense, source: tuple[RunFolder, int, Path] | None = None) -> RunFolder:

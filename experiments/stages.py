@@ -4,9 +4,10 @@ from pathlib import Path
 
 from common.errors import UserError
 from configs.ticket import Ticket
-from experiments.checkpoints import list_checkpoints
+from experiments.checkpoints import list_checkpoints, said
 from experiments.folder import RunFolder
 from experiments.reading import read_generalization, read_metrics
+from training.generalization import Generalization
 from training.metrics import first_epoch
 
 
@@ -18,20 +19,26 @@ def stage_epoch(config: Ticket) -> int | str:
 def resolve_prune_at(config: Ticket, dense: RunFolder) -> tuple[int, Path]:
     """The checkpoint at which the mask is taken, its epoch and path. Raises UserError where there is none."""
     checkpoints = list_checkpoints(dense.path)
-    saved = ", ".join(map(str, checkpoints))
+    saved = said(checkpoints)
     if config.prune_at.isdecimal():
         epoch = int(config.prune_at)
         if epoch not in checkpoints:
             raise UserError(f"epoch {epoch} was not saved in {dense.path}; saved are {saved}")
         return epoch, checkpoints[epoch]
-    wanted = stage_epoch(config)
+    if config.prune_at.startswith("t_gen"):
+        found = read_generalization(dense.path, config.gen_threshold)
+        if found.t_gen is None:
+            raise UserError(f"prune_at {config.prune_at}: {_no_t_gen(config, dense, found)}")
+        wanted = found.t_gen + int(config.prune_at.removeprefix("t_gen"))
+    else:
+        wanted = stage_epoch(config)
     if wanted == "auto":
         if config.prune_at == "memorization":
             reached = first_epoch(read_metrics(dense.path), "train_acc", config.mem_threshold)
             reason = f"train acc never gets to {config.mem_threshold:g} in {dense.path}"
         else:
             found = read_generalization(dense.path, config.gen_threshold)
-            reached, reason = found.t_gen, f"t_gen (test acc >= {config.gen_threshold:g}) of {dense.path} is {found}"
+            reached, reason = found.t_gen, _no_t_gen(config, dense, found)
         chosen = [epoch for epoch in checkpoints if reached is not None and epoch >= reached][:1]
     elif wanted > max(checkpoints, default=0) and dense.summary()["status"] == "generalized":
         chosen = []
@@ -43,6 +50,10 @@ def resolve_prune_at(config: Ticket, dense: RunFolder) -> tuple[int, Path]:
     if not chosen:
         raise UserError(f"prune_at {config.prune_at}: {reason}")
     return chosen[0], checkpoints[chosen[0]]
+
+
+def _no_t_gen(config: Ticket, dense: RunFolder, found: Generalization) -> str:
+    return f"t_gen (test acc >= {config.gen_threshold:g}) of {dense.path} is {found}"
 
 
 def accuracies_at(folder: Path, epoch: int) -> dict[str, float | None]:

@@ -60,7 +60,9 @@ def group_of(settings: dict) -> str:
     identity, config = completed(settings["identity"]), settings["config"]
     dense = {name: value for name, value in identity.get("dense", identity).items() if name != "seed"}
     mask = dict(identity.get("mask") or {})
-    if mask and config.get(f"{config['prune_at']}_epoch") == "auto":
+    options = dict(identity.get("options") or {})
+    if mask and (config["prune_at"].startswith("t_gen") or config.get(f"{config['prune_at']}_epoch") == "auto"):
         mask["epoch"] = f"auto {config['prune_at']}"
-    own = [dense, mask, identity.get("retraining"), identity.get("options")]
+        options["rewind_to"] = config.get("rewind_to", 0)
+    own = [dense, mask, identity.get("retraining"), options]
     return json.dumps(own, sort_keys=True)

@@ -33,6 +33,8 @@ BESIDE = "dense "  # before the columns that say of a ticket's row what was meas
 NORM = "l2norm at epoch 0"
 SPREAD = "train_logit_std at epoch 0"
 KEPT = "kept of "  # and the matrix: the fraction of its weights that the mask keeps
+# Of the weights that gave the mask: their test accuracy, and how the start and they agree (analysis/structure.py).
+MASKED = ("mask_epoch", "mask_test_acc", "mask_l2norm", "cosine", "cosine_kept", "same_signs_kept")
 T_GEN = tuple(Generalization(None, None, "never", 0, None).as_dict())  # the columns for each threshold
 
 
@@ -138,7 +140,9 @@ def read_rows(
 def row_of(run: Result, levels: Levels) -> dict:
     """A run as a row: what it is, and ``measures_of`` it."""
     source = run.settings.get("mask_source") or {}
-    row = {"run": run.path.name} | settings_columns(run.settings) | {"mask_epoch": source.get("epoch")}
+    at_mask = {"mask_epoch": source.get("epoch"), "mask_test_acc": source.get("test_acc")}
+    at_mask |= run.settings.get("alignment") or {}
+    row = {"run": run.path.name} | settings_columns(run.settings) | {name: at_mask.get(name) for name in MASKED}
     return row | measures_of(run, levels)
 
 

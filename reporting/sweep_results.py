@@ -13,6 +13,7 @@ from figures.sweeps import plot_settings, plot_sweep
 from reporting.cells import accuracy, kept, median_of, outcome, t_gen
 from reporting.choices import settings_columns, standing_as, stored_as
 from reporting.results import (
+    MASKED,
     NORM,
     Levels,
     Result,
@@ -100,7 +101,7 @@ def row_in(sweep: Sweep, config: Dense, run: Result, without_run: bool) -> dict:
     asked = settings_columns(stored_as(config))
     if without_run:
         budget = config.retraining()["num_epochs"]
-        row = {"run": None} | asked | {"mask_epoch": None, "status": LOST, "last_epoch": 0, "budget": budget}
+        row = {"run": None} | asked | dict.fromkeys(MASKED) | {"status": LOST, "last_epoch": 0, "budget": budget}
         for threshold in sorted(set(levels.gen)):
             row |= t_gen_columns(Generalization(None, None, "never", budget, None), threshold)
         row |= dense_columns(run, None, levels)

@@ -15,6 +15,7 @@ from common.randomness import generator
 from pruning.masks import make_mask
 from pruning.rounds import prune_in_rounds, rate_after
 from pruning.scores import Network, ones_through, score
+from reporting.results import read_results
 from training.losses import cross_entropy, squared_error
 
 pytestmark = pytest.mark.numerics
@@ -257,6 +258,43 @@ def test_rewinding_to_another_epoch(place):
     assert "rewind_to10" in ticket.name
     succeed("main", "--prune_at=20", "--rewind_to=20")
     assert_refused(call("main", "--prune_at=20", "--rewind_to=7"), "rewind_to 7", "was not saved", "0, 10, 20, 30")
+
+
+def test_the_trained_weights_are_kept_where_the_start_is_the_masks_own_epoch(place):
+    succeed("main", "--prune_at=20", "--rewind_to=prune_at")
+    (dense,), (ticket,) = run_folders("runs")
+    there, start = (load(run / name)["model"] for run, name in ((dense, "20.pth"), (ticket, "init.pth")))
+    assert all(start[name].equal(there[name] * kept) for name, kept in load(ticket / "mask.pth")["mask"].items())
+    assert json.loads((ticket / "config.json").read_text())["alignment"]["cosine"] == pytest.approx(1)
+    said = succeed("main", "--prune_at=20", "--rewind_to=20").out
+    assert f"{ticket} is finished and is reused" in said, "it is one run however it is spelled"
+    refused = call("main", "--prune_at=20", "--rewind_to=prune_at", "--use_mask=False")
+    assert_refused(refused, "rewind_to prune_at", "use_mask False has none")
+
+
+def test_masks_so_many_epochs_before_or_after_t_gen(place):
+    """t_gen is 0 here: nothing changes, and the init has two of 14 test examples right."""
+    still = ("--lr=0", "--seed=0", "--gen_threshold=0.05", "--num_epochs=1100", "--retrain_num_epochs=2")
+    succeed("main", *still, "--prune_at=t_gen+25")
+    (ticket,) = run_folders("runs")[1]
+    assert load(ticket / "mask.pth")["source"]["epoch"] == 20, "the last that was saved"
+    assert f"{ticket} is finished and is reused" in succeed("main", *still, "--prune_at=20").out
+    assert_refused(
+        call("main", *still, "--prune_at=t_gen-1"), "prune_at t_gen-1", "no checkpoint at or before epoch -1"
+    )
+    assert_refused(
+        call("main", *still, "--gen_threshold=0.9", "--prune_at=t_gen-1"), "t_gen (test acc >= 0.9)", "is > 1,100"
+    )
+    assert_refused(call("main", "--prune_at=t_gen"), "prune_at must be", "t_gen-2000", "not 't_gen'")
+
+
+def test_seeds_with_masks_so_many_epochs_from_their_own_t_gen_are_one_setting(place):
+    still = ("--lr=0", "--gen_threshold=0.01", "--num_epochs=1100", "--retrain_num_epochs=2", "--prune_at=t_gen+20")
+    for seed in (0, 1):
+        succeed("main", *still, f"--seed={seed}", "--rewind_to=prune_at")
+    tickets = read_results("runs").query("mask_epoch.notna()")
+    assert tickets["setting"].nunique() == 1
+    assert len(tickets) == 2
 
 
 @pytest.mark.parametrize("pruner", ["snip", "grasp", "synflow"])

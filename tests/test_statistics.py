@@ -8,7 +8,14 @@ import scipy.stats
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from analysis.statistics import bounded_median, censored_median, kaplan_meier, restricted_mean, wilson_interval
+from analysis.statistics import (
+    bounded_median,
+    censored_median,
+    concordance,
+    kaplan_meier,
+    restricted_mean,
+    wilson_interval,
+)
 from reporting.cells import median_and_range, ratio_bounds, ratio_text, ratios_text
 from training.generalization import Generalization
 
@@ -133,3 +140,14 @@ def test_ratios_worked_out_by_hand(dense, ticket, bounds, told):
 )
 def test_medians_of_ratios_worked_out_by_hand(pairs, told):
     assert ratios_text([ratio_bounds(found(dense), found(ticket)) for dense, ticket in pairs]) == told
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.booleans()), max_size=8))
+def test_concordance_counts_the_pairs_that_can_be_told_apart(runs):
+    counts = []
+    for score, time, is_event in runs:
+        for other_score, other_time, other_is_event in runs:
+            if is_event and (other_time > time or (other_time == time and not other_is_event)):
+                counts.append(1 if score > other_score else 0.5 if score == other_score else 0)
+    found = concordance(*(zip(*runs, strict=True) if runs else ([], [], [])))
+    assert found == pytest.approx(sum(counts) / len(counts)) if counts else np.isnan(found)

@@ -55,7 +55,7 @@ sweep = Sweep(base=MLPTicketConfig(**{small!r}), axes={axes!r}, seeds=(0, 1))
 @pytest.fixture(autouse=True)
 def without_pictures(monkeypatch):
     """They take longer than everything else."""
-    monkeypatch.setattr(members, "plot_curves", lambda folder, path: path.touch())
+    monkeypatch.setattr(members, "plot_curves", lambda metrics, title, path: path.touch())
 
 
 @pytest.fixture
