@@ -53,12 +53,14 @@ def bounded_median(low: Sequence[float], high: Sequence[float]) -> tuple[float, 
     return float(np.sort(low)[middle]), float(np.sort(high)[middle])
 
 
-def concordance(scores: Sequence[float], times: Sequence[float], is_event: Sequence[bool]) -> float:
-    """How well a score tells which of two runs is the earlier (Harrell 1982): of the pairs of which that is known the share in
-    which the higher score is the earlier one, equal scores as one half. 0.5 is chance, 0 always the other way; nan without a pair.
+def concordance(scores: Sequence[float], times: Sequence[float], is_event: Sequence[bool]) -> tuple[float, int]:
+    """How well a score tells which of two runs is the earlier (Harrell 1982), as two counts: of how many pairs that is known,
+    the second, and in how many of them the higher score is the earlier one, the first, equal scores as one half.
+
+    Their ratio is 0.5 by chance, 1 where the score always tells, 0 where it is always the other way.
     """
     scores, times, is_event = np.asarray(scores), np.asarray(times, dtype=np.float64), np.asarray(is_event, dtype=bool)
     # Run i is known to be earlier than j: i got there, and j later, or is known not to be there by then.
     earlier = is_event[:, None] & ((times[:, None] < times) | ((times[:, None] == times) & ~is_event))
     right = (scores[:, None] > scores) + 0.5 * (scores[:, None] == scores)
-    return float(right[earlier].mean()) if earlier.any() else float("nan")
+    return float(right[earlier].sum()), int(earlier.sum())

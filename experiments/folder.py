@@ -6,12 +6,13 @@ import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
 from common.errors import UserError
 from common.files import load_json, save_json
-from configs.identity import same_run
+from configs.identity import completed, same_run
 
 ASIDE = ".old"  # runs/<name>.old1 and so on: what --rerun moved away
 
@@ -136,12 +137,18 @@ def find_run(root: str, name: str, identity: dict) -> RunFolder:
         if ASIDE in folder.name or not config.exists():
             continue
         try:
-            stored = load_json(config).get("identity")
-        except UserError:
+            stored = _stored_identity(config, config.stat().st_mtime_ns)
+        except (UserError, OSError):
             continue  # a damaged neighbour is no reason not to train; if it is the very folder, claim() says so
-        if same_run(stored, identity):
+        if stored == identity:
             return RunFolder(folder, identity)
     run = RunFolder(expected, identity)
     if run.is_finished:
         run.check_owner()  # else another's results would pass for this run's
     return run
+
+
+@lru_cache(maxsize=100_000)
+def _stored_identity(config: Path, mtime_ns: int) -> dict:
+    """Read once per process for an unchanged file: a sweep looks for each of its runs among all the others."""
+    return completed(load_json(config).get("identity"))

@@ -16,7 +16,7 @@ from configs.base import Dense
 from configs.sweep import Sweep
 from experiments.code_state import standing
 from experiments.folder import Busy, RunFolder
-from experiments.jobs import Job, folder_of, job_of, move_aside, parent_folder, save_mask
+from experiments.jobs import Job, folder_of, job_of, move_aside, save_mask
 from experiments.runner import run_job, run_population
 
 POLL_SECONDS = 2.0
@@ -38,7 +38,7 @@ class Run:
     def is_ready(self) -> bool:
         """Whether its parents are finished; or can never be used, of which find then says why."""
         try:
-            return all(parent_folder(parent, self.config).is_finished for parent in self.config.parents())
+            return all(parent.find().is_finished for parent in self.parents)
         except UserError:
             return True
 

@@ -49,7 +49,7 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
                     _mark_censored(axes, (place + shift, top), "^", len(epochs) - len(reached), color)
         axes.axhline(border / 1.12, color="0.6", linewidth=0.7, linestyle=":")
         axes.set_yscale("log")
-        _plain_epochs(axes.yaxis, last)
+        plain_epochs(axes.yaxis, last)
         axes.set_xlabel(x_name)
         axes.set_ylabel(column)
         if ticks:
@@ -95,7 +95,7 @@ def _mark_censored(axes, point: tuple[float, float], marker: str, count: int, co
     axes.annotate(str(count), point, offset, textcoords="offset points", ha=ha, va=va, fontsize=7)
 
 
-def _plain_epochs(axis, last: int) -> None:
+def plain_epochs(axis, last: int) -> None:
     """1,000 2,000 5,000 10,000 on a log axis, instead of powers of ten; none above the last epoch, where no time is meant."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -130,7 +130,7 @@ def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Pa
         axes.set_yticks(range(len(groups)), list(groups))
         axes.invert_yaxis()
         axes.set_xscale("log")
-        _plain_epochs(axes.xaxis, last)
+        plain_epochs(axes.xaxis, last)
         axes.set_xlabel(f"{column}, epochs (log axis)")
         figure.suptitle("Dots: seeds. Bars: medians. Triangles: how many seeds have no t_gen.", fontsize=10)
         figure.savefig(path)

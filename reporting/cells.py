@@ -104,27 +104,33 @@ def t_gen(threshold: float) -> Columns:
 
 
 def outcome(threshold: float) -> Columns:
-    """t_gen; its restricted mean at the budget that all have; how many seeds have one, with the interval of that share (Wilson)
-    and how else runs ended; and the final accuracy beside these counts."""
-
-    def unseen(rows: list[dict]) -> int:  # stopped at another threshold than this one
-        return sum(row["status"] == CUT and found_in(row, threshold).t_gen is None for row in rows)
+    """t_gen; its restricted mean at the budget that all have; how many seeds have one; and the final accuracy beside these counts."""
 
     def mean(rows: list[dict]) -> str:
-        if unseen(rows):
+        if unseen(rows, threshold):
             return NOT_LOOKED_AT
         budget = min(row["budget"] for row in rows)
         return f"{restricted_mean(*censored([found_in(row, threshold) for row in rows]), budget):,.0f}"
 
-    def share(rows: list[dict]) -> str:
-        count = sum(found_in(row, threshold).t_gen is not None for row in rows)
+    return t_gen(threshold) | {"restricted mean": mean} | share(threshold) | accuracy("final_test_acc")
+
+
+def unseen(rows: list[dict], threshold: float) -> int:
+    """How many runs were stopped at another threshold than this one, before it was known whether they get to this."""
+    return sum(row["status"] == CUT and found_in(row, threshold).t_gen is None for row in rows)
+
+
+def share(threshold: float) -> Columns:
+    """How many seeds have a t_gen, with the interval of that share (Wilson), and how else runs ended."""
+
+    def cell(rows: list[dict]) -> str:
+        count, not_seen = sum(found_in(row, threshold).t_gen is not None for row in rows), unseen(rows, threshold)
         low, high = (100 * bound for bound in wilson_interval(count, len(rows)))
-        ends = notes(rows, threshold) | ({NOT_LOOKED_AT: unseen(rows)} if unseen(rows) else {})
+        ends = notes(rows, threshold) | ({NOT_LOOKED_AT: not_seen} if not_seen else {})
         ends = [f"{count} {note}" for note, count in ends.items()]
         return ", ".join([f"{count} of {len(rows)} ({low:.0f} to {high:.0f} %)", *ends])
 
-    counts = {"restricted mean": mean, "seeds that generalize (95 % interval)": share}
-    return t_gen(threshold) | counts | accuracy("final_test_acc")
+    return {"seeds that generalize (95 % interval)": cell}
 
 
 def notes(rows: list[dict], threshold: float) -> dict[str, int]:

@@ -9,9 +9,22 @@ from functools import partial
 from pathlib import Path
 
 from common.errors import UserError
+from figures.findings import Dot, plot_dots
 from reporting.cells import Columns, accuracy, both, kept, median_of, outcome, pair_columns, speedup, t_gen
 from reporting.choices import MODELS, of_model
-from reporting.results import ACCURACIES, BESIDE, NORM, SPREAD, T_GEN, dense_of_rows, frame, records, t_gen_column
+from reporting.findings import choices_table, cost, costs_table, is_ticket, masks_table, named_starts, predictors_table
+from reporting.results import (
+    ACCURACIES,
+    BESIDE,
+    NORM,
+    SPREAD,
+    T_GEN,
+    dense_of_rows,
+    found_in,
+    frame,
+    records,
+    t_gen_column,
+)
 from reporting.tables import legend, pairs_table, seeds_table, table, winner
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -125,6 +138,68 @@ def sweep_mnist() -> str:
 
 
 TRANSFORMER = MODELS["transformer"][1]
+MNIST = 0.8
+ALIGNMENT = {  # {what is retrained and how: the sweep, and at which test accuracy it is read}
+    "MLP, lr 0.01, weight decay 3": ("sweep_alignment", 0.95),
+    "MLP, paper's setting": ("sweep_alignment_paper", 0.95),
+    "Transformer, paper's setting": ("sweep_alignment_transformer", TRANSFORMER),
+    "MNIST, weight decay 1": ("sweep_alignment_mnist", MNIST),
+}
+PAYS = {
+    "MLP": ("sweep_pays", 0.95),
+    "Transformer": ("sweep_pays_transformer", TRANSFORMER),
+    "MNIST": ("sweep_pays_mnist", MNIST),
+    "MLP, tuned": ("sweep_pays_tuned", 0.95),
+}
+
+
+def collected(sweeps: dict[str, tuple[str, float]]) -> dict[str, tuple]:
+    """Their rows, ``{name: (rows, threshold)}``, of those that have been collected. Raises UserError where none has."""
+    if not any((RESULTS / sweep / "results.csv").exists() for sweep, _ in sweeps.values()):
+        raise UserError("none of its sweeps has been collected")
+    return {
+        name: (read(f"{sweep}/results.csv", level), level)
+        for name, (sweep, level) in sweeps.items()
+        if (RESULTS / sweep / "results.csv").exists()
+    }
+
+
+def masks(name: str) -> str:
+    sweep, level = ALIGNMENT[name]
+    return masks_table(read(f"{sweep}/results.csv", level), level)
+
+
+def costs(name: str) -> str:
+    sweep, level = PAYS[name]
+    return costs_table(read(f"{sweep}/results.csv", level), level)
+
+
+def draw_alignment(path: Path) -> None:
+    """Every ticket of the sweeps about alignment, by the cosine of its start and of the weights that gave the mask."""
+    panels = {}
+    for name, (results, level) in collected(ALIGNMENT).items():
+        rows = records(is_ticket(results))
+        panels[name] = []
+        for row in rows:
+            found = found_in(row, level)
+            group = f"dense lr {row['lr']:g}, wd {row['weight_decay']:g}"
+            panels[name].append(Dot(row["cosine"], max(found.known_until, 1), found.t_gen is not None, group))
+    plot_dots(panels, "cosine of start and of the weights at the mask's epoch", "t_gen of the retrained mask", path)
+
+
+def draw_costs(path: Path) -> None:
+    """What each ticket of the sweeps about cost takes against waiting."""
+    panels = {}
+    for name, (results, level) in collected(PAYS).items():
+        panels[name] = []
+        for row in records(named_starts(results)):
+            least, most = cost(row, level)
+            x = row["mask_epoch"] / found_in(dense_of_rows([row])[0], level).t_gen
+            panels[name].append(Dot(x, least, least == most, row["weights"]))
+    plot_dots(panels, "epoch of the mask / t_gen(dense)", "total cost / t_gen(dense)", path, wait=1)
+
+
+PICTURES: dict[str, Callable[[Path], None]] = {"alignment.png": draw_alignment, "costs.png": draw_costs}
 RATE = ["retrain_weight_decay", "pruning_rate"]
 BEST = accuracy(ACCURACIES[2])
 NORMS = median_of(NORM, 1)
@@ -145,6 +220,16 @@ TABLES: dict[str, Callable[[], str]] = {
     "controls_tuned": partial(
         by_setting, "sweep_controls_tuned", ["setting"], 0.5, 0.95, more=NORMS | median_of(SPREAD, 3)
     ),
+    "predictors": lambda: predictors_table(collected(ALIGNMENT)),
+    "masks": partial(masks, "MLP, lr 0.01, weight decay 3"),
+    "masks_paper": partial(masks, "MLP, paper's setting"),
+    "masks_transformer": partial(masks, "Transformer, paper's setting"),
+    "masks_mnist": partial(masks, "MNIST, weight decay 1"),
+    "choices": lambda: choices_table(collected(PAYS)),
+    "costs_mlp": partial(costs, "MLP"),
+    "costs_transformer": partial(costs, "Transformer"),
+    "costs_mnist": partial(costs, "MNIST"),
+    "costs_tuned": partial(costs, "MLP, tuned"),
     "sweep_mnist_scale": partial(by_setting, "sweep_mnist_scale", ["weight_scale"], 0.5, 0.8, 0.85, more=NORMS),
 }
 
@@ -168,6 +253,9 @@ def filled(page: str) -> str:
 
 
 def main() -> None:
+    for name, draw in PICTURES.items():
+        draw(RESULTS / name)
+        print(f"written: {RESULTS / name}")
     for name in PAGES:
         path = REPOSITORY / name
         path.write_text(filled(path.read_text()))

@@ -1,0 +1,71 @@
+"""What the sweeps about masks found, a dot a run: t_gen over alignment, and what a ticket costs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+
+from figures.curves import COLORS, STYLE
+from figures.sweeps import plain_epochs
+
+MARKERS = ("o", "s", "D", "v", "P", "X")
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A run: ``x``; ``y``, or where it is known to be above; ``group``, its colour."""
+
+    x: float
+    y: float
+    is_known: bool
+    group: str
+
+
+def plot_dots(
+    panels: Mapping[str, Sequence[Dot]], x_name: str, y_name: str, path: Path, wait: float | None = None
+) -> None:
+    """Panels side by side on the same axes, ``{title: dots}``, to ``path``.
+
+    A dot that is known only to be above its ``y`` is hollow, with a line upwards. With ``wait`` both axes are linear and a line
+    marks this height; without, y is an epoch on a log axis.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    groups = dict.fromkeys(dot.group for dots in panels.values() for dot in dots)
+    looks = dict(zip(groups, zip(cycle(COLORS), (mark for mark in MARKERS for _ in COLORS)), strict=False))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7, 4.2), layout="constrained")
+        for number, (axes, (title, dots)) in enumerate(
+            zip(
+                figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0], panels.items(), strict=True
+            )
+        ):
+            for group, (color, marker) in looks.items():
+                own = [dot for dot in dots if dot.group == group]
+                look = {"color": color, "marker": marker, "markersize": 4, "linestyle": "none", "alpha": 0.8}
+                known, above = ([dot for dot in own if dot.is_known is known] for known in (True, False))
+                axes.plot([dot.x for dot in known], [dot.y for dot in known], **look)
+                axes.plot([dot.x for dot in above], [dot.y for dot in above], **look, fillstyle="none")
+                for dot in above:
+                    axes.annotate(
+                        "",
+                        (dot.x, dot.y),
+                        (0, 9),
+                        textcoords="offset points",
+                        arrowprops={"arrowstyle": "<-", "color": color, "lw": 0.7},
+                    )
+            if wait is None:
+                axes.set_yscale("log")
+                plain_epochs(axes.yaxis, max((dot.y for dot in dots), default=1))
+            else:
+                axes.axhline(wait, color="0.4", linewidth=0.8)
+            axes.set_title(title)
+            axes.set_xlabel(x_name)
+            axes.set_ylabel("" if number else y_name)
+        handles = [
+            matplotlib.lines.Line2D([], [], color=color, marker=marker, linestyle="none", markersize=4, label=group)
+            for group, (color, marker) in looks.items()
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
+        figure.savefig(path)

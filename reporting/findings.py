@@ -1,0 +1,124 @@
+"""Tables that ask more of a sweep than its settings side by side: what tells a ticket beforehand, and when a ticket pays."""
+
+from math import inf
+
+from analysis.statistics import concordance
+from reporting.cells import Bounds, censored, median_of, ratios_text, share, t_gen
+from reporting.results import BESIDE, NORM, dense_of_rows, found_in, records
+from reporting.tables import groups_of, seeds_table, table
+
+# What may tell how soon a mask's retraining generalizes: a column, and whether the larger or the smaller is taken for the better one.
+PREDICTORS = {"cosine": 1, "cosine_kept": 1, "same_signs_kept": 1, "mask_test_acc": 1, "mask_l2norm": -1, NORM: -1}
+MASK = ["lr", "weight_decay", "mask_epoch", "rewind_to"]  # of the dense run, and where the start is
+DENSE = ["lr", "weight_decay", "seed"]
+
+
+def is_ticket(results):
+    """The rows that are tickets, not controls."""
+    return results[results["control"].isna() & results["use_mask"] & (results["pruner"] == "magnitude")]
+
+
+def masks_table(results, threshold: float) -> str:
+    """Every mask and start: how they agree, and how soon its retraining generalizes."""
+    results = results.assign(control=results["control"].where(results["use_mask"], "no mask").fillna(""))
+    columns = median_of("mask_test_acc", 2) | median_of("cosine", 2) | median_of("cosine_kept", 2)
+    columns |= median_of("same_signs_kept", 2) | t_gen(threshold) | share(threshold)
+    return seeds_table(results, [*MASK, "control"], columns)
+
+
+def predictors_table(results: dict[str, tuple[object, float]]) -> str:
+    """How well each predictor tells which of two tickets is the earlier, over all runs and within those of one dense run.
+
+    ``results``: ``{heading: (a sweep's rows, the threshold at which they are read)}``.
+    """
+    heads = [f"{heading}, {where}" for heading in results for where in ("all pairs", "pairs of one dense run")]
+    lines = [[name, *_concordances(results, name, sign)] for name, sign in PREDICTORS.items()]
+    return table(["predictor", *heads], lines)
+
+
+def _concordances(results: dict[str, tuple[object, float]], name: str, sign: int) -> list[str]:
+    def text(groups: list[list[dict]], threshold: float) -> str:
+        counts = []
+        for rows in groups:
+            found = censored([found_in(row, threshold) for row in rows])
+            counts.append(concordance([sign * row[name] for row in rows], *found))
+        right, pairs = map(sum, zip(*counts, strict=True))
+        return f"{right / pairs:.2f}" if pairs else "none"
+
+    cells = []
+    for sweep, level in results.values():
+        tickets = is_ticket(sweep)
+        cells += [text([records(tickets)], level), text([rows for _, rows in groups_of(tickets, DENSE)], level)]
+    return cells
+
+
+# ---- when a ticket pays
+
+
+def cost(row: dict, threshold: float) -> Bounds:
+    """(epoch of the mask + t_gen from there) / t_gen(dense); a retraining that is not there in time costs more than it took."""
+    (dense,) = dense_of_rows([row])
+    found, wait = found_in(row, threshold), found_in(dense, threshold).t_gen
+    least = (row["mask_epoch"] + found.known_until) / wait
+    return least, least if found.t_gen is not None else inf
+
+
+def costs_table(results, threshold: float) -> str:
+    """Masks by their distance from t_gen: where they are, what they find, and what it costs against waiting."""
+
+    def costs(rows: list[dict]) -> str:
+        return ratios_text([cost(row, threshold) for row in rows])
+
+    def paying(rows: list[dict]) -> str:
+        return f"{sum(cost(row, threshold)[1] < 1 for row in rows)} of {len(rows)}"
+
+    columns = median_of("mask_epoch", 0) | median_of("mask_test_acc", 2) | t_gen(threshold)
+    columns |= {"total cost / t_gen(dense)": costs, "seeds that pay": paying}
+    return seeds_table(named_starts(results), ["weights", "prune_at"], columns)
+
+
+def named_starts(results):
+    """The rows, those that rewind first, with a column that says in words which do."""
+    trained_on = results["rewind_to"].astype(str) == "prune_at"
+    weights = trained_on.map({False: "rewound to the init", True: "kept, trained on"})
+    return results.assign(weights=weights).sort_values("weights", ascending=False, kind="stable")
+
+
+def choices_table(results: dict[str, tuple[object, float]]) -> str:
+    """What it costs to choose the checkpoint by a rule, seed by seed, against waiting; ``{name: (rows, threshold)}``."""
+    rules = {
+        "the cheapest of all, in hindsight": lambda rows, level: min((cost(row, level) for row in rows), key=max),
+        "the first with test acc >= 0.5": lambda rows, level: _first(rows, 0.5, level),
+        "auto: once t_gen is known": _known,
+    }
+    lines = []
+    for name, (sweep, level) in results.items():
+        for (weights,), rows in groups_of(named_starts(sweep), ["weights"]):
+            seeds = [
+                [row for row in rows if row["seed"] == seed] for seed in dict.fromkeys(row["seed"] for row in rows)
+            ]
+            for rule, choose in rules.items():
+                costs = [found for own in seeds if (found := choose(own, level)) is not None]
+                if costs:
+                    lines.append(
+                        [
+                            name,
+                            weights,
+                            rule,
+                            ratios_text(costs),
+                            f"{sum(most < 1 for _, most in costs)} of {len(seeds)}",
+                        ]
+                    )
+    return table(["runs", "weights", "the checkpoint is", "total cost / t_gen(dense)", "seeds that pay"], lines)
+
+
+def _first(rows: list[dict], accuracy: float, level: float) -> Bounds | None:
+    """The cost at the first mask whose run's test accuracy was as high."""
+    there = [row for row in rows if row["mask_test_acc"] >= accuracy]
+    return cost(min(there, key=lambda row: row["mask_epoch"]), level) if there else None
+
+
+def _known(rows: list[dict], level: float) -> Bounds | None:
+    """The cost at the mask after t_gen, with the dense run's own end, at which its t_gen was certain, in place of the mask's epoch."""
+    after = [row for row in rows if "t_gen+" in row["prune_at"]]
+    return cost(after[0] | {"mask_epoch": after[0][BESIDE + "last_epoch"]}, level) if after else None
