@@ -137,7 +137,7 @@ def find_run(root: str, name: str, identity: dict) -> RunFolder:
         if ASIDE in folder.name or not config.exists():
             continue
         try:
-            stored = _stored_identity(config, config.stat().st_mtime_ns)
+            stored = stored_identity(config)
         except (UserError, OSError):
             continue  # a damaged neighbour is no reason not to train; if it is the very folder, claim() says so
         if stored == identity:
@@ -148,7 +148,12 @@ def find_run(root: str, name: str, identity: dict) -> RunFolder:
     return run
 
 
+def stored_identity(config: Path) -> dict:
+    """The identity in a run's config.json, with the fields that it is too old to have. Raises UserError, OSError."""
+    return _read_identity(config, config.stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=100_000)
-def _stored_identity(config: Path, mtime_ns: int) -> dict:
+def _read_identity(config: Path, mtime_ns: int) -> dict:
     """Read once per process for an unchanged file: a sweep looks for each of its runs among all the others."""
     return completed(load_json(config).get("identity"))

@@ -7,11 +7,10 @@ import torch
 
 from common.errors import UserError
 from common.files import load_json, load_tensors, save_tensors
-from configs.identity import completed
 from experiments.build import build_schedule
 from experiments.checkpoints import list_checkpoints, load_checkpoint
 from experiments.code_state import standing
-from experiments.folder import ASIDE
+from experiments.folder import ASIDE, stored_identity
 from experiments.jobs import Job
 from training.metrics import FIRST_COLUMNS, columns
 
@@ -38,28 +37,21 @@ def begin_from_shorter(job: Job) -> Path | None:
 
 def shorter_runs(job: Job) -> list[tuple[int, Path]]:
     """The finished runs beside a job's that differ in the number of epochs alone, which is less, ``(epochs, folder)``."""
-    found = []
+    found, wanted = [], without_epochs(job.folder.identity)[1]
     for config in sorted(job.folder.path.parent.glob("*/config.json")):
-        if ASIDE in config.parent.name or not (config.parent / "summary.json").exists():
+        if ASIDE in config.parent.name:
             continue
-        try:
-            settings, summary = load_json(config), load_json(config.parent / "summary.json")
-            epochs, identity = without_epochs(settings.get("identity"))
-        except UserError:
-            continue  # a damaged neighbour
-        is_shorter = isinstance(epochs, int) and epochs < job.config.num_epochs and summary.get("status") == "completed"
-        if (
-            is_shorter
-            and identity == without_epochs(job.folder.identity)[1]
-            and standing(settings, job.asked) == "current"
-        ):
-            found.append((epochs, config.parent))
+        with suppress(UserError, OSError):  # a damaged neighbour, or one that is not finished
+            epochs, identity = without_epochs(stored_identity(config))
+            if identity == wanted and isinstance(epochs, int) and epochs < job.config.num_epochs:
+                is_whole = load_json(config.parent / "summary.json").get("status") == "completed"
+                if is_whole and standing(load_json(config), job.asked) == "current":
+                    found.append((epochs, config.parent))
     return found
 
 
-def without_epochs(identity: dict | None) -> tuple[int | None, dict | None]:
-    """How long a run of such an identity is trained, and the identity without that."""
-    whole = completed(identity)
+def without_epochs(whole: dict | None) -> tuple[int | None, dict | None]:
+    """How long a run of such an identity, one with all fields, is trained, and the identity without that."""
     if not isinstance(whole, dict):
         return None, None
     if "retraining" not in whole:
