@@ -6,7 +6,7 @@ are finite, named and shaped as the prunable weights. A new pruner is a function
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -58,8 +58,7 @@ def snip(network: Network, generator: torch.Generator) -> Scores:
 def grasp(network: Network, generator: torch.Generator) -> Scores:
     """w (H g), g the gradient and H the Hessian of the loss: what lies low, when removed, raises the gradient's norm most.
 
-    GraSP (arXiv 2002.07376, eq. 8) removes the largest of -w (H g). The logits are not divided by a temperature: the published code
-    takes 200, from classification at scale.
+    GraSP (arXiv 2002.07376, eq. 8) removes the largest of -w (H g). The logits are not divided by a temperature; grasp_200 does.
     """
     weights, loss = objective(network)
     gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
@@ -68,6 +67,11 @@ def grasp(network: Network, generator: torch.Generator) -> Scores:
     return {
         name: (weight * product).detach() for (name, weight), product in zip(weights.items(), products, strict=True)
     }
+
+
+def grasp_200(network: Network, generator: torch.Generator) -> Scores:
+    """GraSP of the logits divided by 200, as in its published code, which takes this from classification at scale."""
+    return grasp(replace(network, loss=lambda logits, y: network.loss(logits / 200, y)), generator)
 
 
 def synflow(network: Network, generator: torch.Generator) -> Scores:
@@ -118,6 +122,7 @@ SCORERS: dict[str, Callable[[Network, torch.Generator], Scores]] = {
     "random": random,
     "snip": snip,
     "grasp": grasp,
+    "grasp_200": grasp_200,
     "synflow": synflow,
 }
 
