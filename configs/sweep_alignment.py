@@ -24,7 +24,7 @@ SAVED = (20, 50, 300, 400, 600)
 
 
 def dense(lr: float, weight_decay: float, num_epochs: int) -> dict:
-    return {"lr": lr, "weight_decay": weight_decay, "num_epochs": num_epochs, "save_at": SAVED}
+    return {"lr": lr, "weight_decay": weight_decay, "num_epochs": num_epochs}
 
 
 def setting(place: tuple, epoch: int, **more) -> dict:
@@ -41,5 +41,6 @@ controls += [
     for start in (100, 300)
     for one in ({"control": "shuffled"}, {"use_mask": False})
 ]
-base = MLPTicketConfig(retrain_lr=1e-2, retrain_weight_decay=3.0, retrain_num_epochs=5_000, retrain_stop_after_gen=True)
+retrained = {"retrain_num_epochs": 5_000, "retrain_stop_after_gen": True}
+base = MLPTicketConfig(save_at=SAVED, retrain_lr=1e-2, retrain_weight_decay=3.0, **retrained)
 sweep = Sweep(base=base, settings=[*masks, *rewound, *controls])

@@ -13,16 +13,22 @@ MARKERS = ("o", "s", "D", "v", "P", "X")
 
 @dataclass(frozen=True)
 class Dot:
-    """A run: ``x``; ``y``, or where it is known to be above; ``group``, its colour."""
+    """A run: ``x``; ``y``, or where it is known to be above; ``group``, its colour; whether it is drawn pale."""
 
     x: float
     y: float
     is_known: bool
     group: str
+    is_pale: bool = False
 
 
 def plot_dots(
-    panels: Mapping[str, Sequence[Dot]], x_name: str, y_name: str, path: Path, wait: float | None = None
+    panels: Mapping[str, Sequence[Dot]],
+    x_name: str,
+    y_name: str,
+    path: Path,
+    note: str = "",
+    wait: float | None = None,
 ) -> None:
     """Panels side by side on the same axes, ``{title: dots}``, to ``path``.
 
@@ -41,20 +47,14 @@ def plot_dots(
                 figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0], panels.items(), strict=True
             )
         ):
-            for group, (color, marker) in looks.items():
-                own = [dot for dot in dots if dot.group == group]
-                look = {"color": color, "marker": marker, "markersize": 4, "linestyle": "none", "alpha": 0.8}
-                known, above = ([dot for dot in own if dot.is_known is known] for known in (True, False))
-                axes.plot([dot.x for dot in known], [dot.y for dot in known], **look)
-                axes.plot([dot.x for dot in above], [dot.y for dot in above], **look, fillstyle="none")
-                for dot in above:
-                    axes.annotate(
-                        "",
-                        (dot.x, dot.y),
-                        (0, 9),
-                        textcoords="offset points",
-                        arrowprops={"arrowstyle": "<-", "color": color, "lw": 0.7},
-                    )
+            for dot in dots:
+                color, marker = looks[dot.group]
+                alpha = 0.25 if dot.is_pale else 0.85
+                look = {"color": color, "marker": marker, "markersize": 4, "alpha": alpha}
+                axes.plot([dot.x], [dot.y], **look, fillstyle="full" if dot.is_known else "none")
+                if not dot.is_known:
+                    arrow = {"arrowstyle": "<-", "color": color, "lw": 0.7, "alpha": alpha}
+                    axes.annotate("", (dot.x, dot.y), (0, 9), textcoords="offset points", arrowprops=arrow)
             if wait is None:
                 axes.set_yscale("log")
                 plain_epochs(axes.yaxis, max((dot.y for dot in dots), default=1))
@@ -67,5 +67,6 @@ def plot_dots(
             matplotlib.lines.Line2D([], [], color=color, marker=marker, linestyle="none", markersize=4, label=group)
             for group, (color, marker) in looks.items()
         ]
+        figure.suptitle(f"A dot is a run. Hollow, with an arrow: later than that. {note}".strip(), fontsize=9)
         figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
         figure.savefig(path)

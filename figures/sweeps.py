@@ -115,7 +115,8 @@ def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Pa
     last = max(1, *(row["last_epoch"] for rows in groups.values() for row in rows))
     border = 1.25 * last
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7, 1.2 + 0.24 * len(groups)), layout="constrained")
+        width = max(7, 3.5 + 0.07 * max(map(len, groups)))  # inches; the names stand beside the axes
+        figure = Figure(figsize=(width, 1.2 + 0.24 * len(groups)), layout="constrained")
         axes = figure.subplots()
         for place, rows in enumerate(groups.values()):
             epochs = [row[column] for row in rows]

@@ -27,11 +27,13 @@ def masks_table(results, threshold: float) -> str:
 
 
 def predictors_table(results: dict[str, tuple[object, float]]) -> str:
-    """How well each predictor tells which of two tickets is the earlier, over all runs and within those of one dense run.
+    """How well each predictor tells which of two tickets is the earlier: of all pairs, of those whose masks both come from weights
+    that generalize, and of those with one dense run.
 
     ``results``: ``{heading: (a sweep's rows, the threshold at which they are read)}``.
     """
-    heads = [f"{heading}, {where}" for heading in results for where in ("all pairs", "pairs of one dense run")]
+    pairs = ("all pairs", "of weights that generalize", "of one dense run")
+    heads = [f"{heading}: {where}" for heading in results for where in pairs]
     lines = [[name, *_concordances(results, name, sign)] for name, sign in PREDICTORS.items()]
     return table(["predictor", *heads], lines)
 
@@ -48,7 +50,9 @@ def _concordances(results: dict[str, tuple[object, float]], name: str, sign: int
     cells = []
     for sweep, level in results.values():
         tickets = is_ticket(sweep)
-        cells += [text([records(tickets)], level), text([rows for _, rows in groups_of(tickets, DENSE)], level)]
+        general = tickets[tickets["mask_test_acc"] >= level]
+        groups = [records(tickets)], [records(general)], [rows for _, rows in groups_of(tickets, DENSE)]
+        cells += [text(group, level) for group in groups]
     return cells
 
 
@@ -87,7 +91,9 @@ def named_starts(results):
 def choices_table(results: dict[str, tuple[object, float]]) -> str:
     """What it costs to choose the checkpoint by a rule, seed by seed, against waiting; ``{name: (rows, threshold)}``."""
     rules = {
-        "the cheapest of all, in hindsight": lambda rows, level: min((cost(row, level) for row in rows), key=max),
+        "the cheapest of all, in hindsight": lambda rows, level: min(
+            (cost(row, level) for row in rows), key=lambda bounds: bounds[::-1]
+        ),
         "the first with test acc >= 0.5": lambda rows, level: _first(rows, 0.5, level),
         "auto: once t_gen is known": _known,
     }

@@ -183,8 +183,10 @@ def draw_alignment(path: Path) -> None:
         for row in rows:
             found = found_in(row, level)
             group = f"dense lr {row['lr']:g}, wd {row['weight_decay']:g}"
-            panels[name].append(Dot(row["cosine"], max(found.known_until, 1), found.t_gen is not None, group))
-    plot_dots(panels, "cosine of start and of the weights at the mask's epoch", "t_gen of the retrained mask", path)
+            pale = row["mask_test_acc"] < level
+            panels[name].append(Dot(row["cosine"], max(found.known_until, 1), found.t_gen is not None, group, pale))
+    x_name, y_name = "cosine of the start and the weights that gave the mask", "t_gen of the retrained mask, epochs"
+    plot_dots(panels, x_name, y_name, path, "Pale: those weights did not generalize yet.")
 
 
 def draw_costs(path: Path) -> None:
