@@ -1,0 +1,139 @@
+"""What in its inputs a network's logits depend on: the average gradient outer product (AGOP), its spectrum and its symmetry.
+
+G = mean over examples of J^T J, J (c, i) the gradient of the logits with respect to the input (Radhakrishnan et al., arXiv
+2212.13881; for modular arithmetic Mallinar et al., arXiv 2407.20199). Networks are in float64 and their weights record no
+gradients. In the shapes, n is the number of examples, c of classes, p of numbers, i of inputs, m of neurons.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, jacrev, vmap
+
+Measure = tuple[str, str, float]  # its name, the part of the network (a matrix, a rank, a block, "all"), its value
+
+NUM_EIGENVALUES = 5
+NUM_DRAWS = 20  # of each random null
+CHUNK = 64  # examples whose Jacobians are in memory at once
+
+
+def agop(model: nn.Module, split) -> Tensor:
+    """The average gradient outer product G, as above, for each kind of network, ``-> (i, i)``. What an input is:
+
+    MLP: how often each number occurs, (p, p), over all p^2 ordered pairs. It sums its embeddings, so with respect to two one-hot
+    vectors G would be this one four times. Transformer: the two one-hot tokens, first a's, then b's, (2p, 2p), over all ordered
+    pairs; a token enters as query, key and value. Images: pixels, (i, i), over the training images.
+    """
+    if not hasattr(model, "p"):
+        return mean_outer_product(model, model.encode(split.train_x))
+    pairs = torch.cartesian_prod(torch.arange(model.p), torch.arange(model.p))
+    if hasattr(model, "blocks"):
+        return agop_of_tokens(model, pairs)
+    return agop_of_two_layers(model) if has_two_layers(model) else mean_outer_product(model, model.encode(pairs))
+
+
+def has_two_layers(model: nn.Module) -> bool:
+    """Whether this is the MLP for modular arithmetic without extra layers, for which there are closed forms."""
+    return hasattr(model, "W_inproj") and not len(model.W_h)
+
+
+def slope(act: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+    """The derivative of an activation at each of the values."""
+    return grad(lambda values: act(values).sum())(values)
+
+
+def mean_outer_product(output: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+    """The mean of J^T J by autograd, ``(n, ...) -> (i, i)``, i entries an input; ``output`` maps (..., i) to (..., c)."""
+    jacobians = vmap(jacrev(output))
+    rows = (jacobians(part).flatten(2).flatten(0, 1) for part in inputs.split(CHUNK))  # n c, i
+    return sum(part.mT @ part for part in rows) / len(inputs)
+
+
+def agop_of_two_layers(model: nn.Module) -> Tensor:
+    """The MLP's without extra layers, in closed form: B^T ((A A^T) * mean of s s^T) B, ``-> (p, p)``.
+
+    B (m, p) and A (m, c) are the effective weights into and out of the m neurons, s (m,) the slopes of their activations at a pair.
+    """
+    into, out = model.W_inproj @ model.W_E, model.W_outproj.mT @ model.W_U
+    before = (into.unsqueeze(2) + into.unsqueeze(1)).flatten(1)  # m p^2
+    slopes = slope(model.act, before)
+    return into.mT @ (out @ out.mT * (slopes @ slopes.mT) / before.shape[1]) @ into
+
+
+def agop_of_tokens(model: nn.Module, pairs: Tensor) -> Tensor:
+    """The Transformer's, ``(n, 2) -> (2p, 2p)``.
+
+    Its table of embeddings is replaced by one of two rows, those of the example's own tokens: the logits are then a function of
+    the embedded tokens (2, d), and these are linear in the one-hot ones.
+    """
+    here = model.encode(torch.arange(2))
+    here = here._replace(index=here.index.unsqueeze(0), one_hot=here.one_hot[:, :2].unsqueeze(0))  # tokens 0 and 1
+    logits = lambda embedded: functional_call(model, {"W_E": embedded.mT}, (here,)).squeeze(0)
+    of_embedded = mean_outer_product(logits, model.W_E.mT[pairs])  # 2d 2d
+    to_embedded = torch.block_diag(model.W_E, model.W_E)  # 2d 2p
+    return to_embedded.mT @ of_embedded @ to_embedded
+
+
+def cyclic_order(fn_name: str, p: int) -> Tensor | None:
+    """The numbers in the order in which the operation is an addition or a subtraction modulo their count; None where there is none.
+
+    0 ... p-1 for addition and subtraction; the powers of a primitive root, without 0, for multiplication and division.
+    """
+    if fn_name in ("add", "subtract"):
+        return torch.arange(p)
+    if fn_name in ("multiply", "divide"):
+        for root in range(1, p):
+            powers = [pow(root, exponent, p) for exponent in range(p - 1)]
+            if sorted(powers) == list(range(1, p)):
+                return torch.tensor(powers)
+    return None
+
+
+def distance_to(kind: str, matrix: Tensor) -> float:
+    """How far a matrix ``(p, p)`` is from the nearest circulant or Hankel one: ||A - P A||^2 / ||A||^2, from 0 to 1.
+
+    Both modulo p: P A is the mean over the places with the same j - i, or the same i + j. Independent entries of mean 0 are
+    at about 1 - 1/p. A symmetric matrix without negative eigenvalues is Hankel only where it is constant (for odd p), and a
+    circulant one of mean 0 is at 1 from Hankel; v v^T of a single cosine v is at 1/2 from both.
+    """
+    p = len(matrix)
+    rows, columns = torch.arange(p).unsqueeze(1), torch.arange(p)
+    diagonal = {"circulant": columns - rows, "hankel": columns + rows}[kind] % p
+    means = torch.zeros(p, dtype=matrix.dtype).index_add_(0, diagonal.flatten(), matrix.flatten()) / p
+    return float((matrix - means[diagonal]).square().sum() / matrix.square().sum())
+
+
+def spectrum_measures(name: str, matrix: Tensor) -> Iterator[Measure]:
+    """Of a symmetric matrix without negative eigenvalues: its trace, the largest eigenvalues as shares of it, its effective rank."""
+    eigenvalues = torch.linalg.eigvalsh(matrix).clamp(min=0).flip(0)  # rounding may give -1e-17
+    yield f"{name}_trace", "all", float(eigenvalues.sum())
+    for rank, share in enumerate((eigenvalues / eigenvalues.sum())[:NUM_EIGENVALUES], 1):
+        yield f"{name}_eigenvalue_share", str(rank), float(share)
+    yield f"{name}_effective_rank", "all", effective_rank(eigenvalues)
+
+
+def effective_rank(singular_values: Tensor) -> float:
+    """exp of the Shannon entropy of the values as shares of their sum (Roy and Vetterli, EUSIPCO 2007): from 1 to their number."""
+    shares = singular_values / singular_values.sum()
+    return float(torch.special.entr(shares).sum().exp())
+
+
+def agop_measures(G: Tensor, order: Tensor | None, generator: torch.Generator) -> Iterator[Measure]:
+    """Spectrum of G; with an ``order`` its distances to circulant and to Hankel, beside the null.
+
+    The null is G with its numbers renamed at random, rows and columns alike: the same spectrum, entries and diagonal, only the
+    order of the numbers is lost. Of a Transformer the distances are those of the blocks aa, ab and bb.
+    """
+    yield from spectrum_measures("agop", G)
+    if order is None:
+        return
+    p = int(order.max()) + 1
+    blocks = {"all": G} if len(G) == p else {"aa": G[:p, :p], "ab": G[:p, p:], "bb": G[p:, p:]}
+    renamed = [order[torch.randperm(len(order), generator=generator)] for _ in range(NUM_DRAWS)]
+    for part, block in blocks.items():
+        for kind in ("circulant", "hankel"):
+            null = torch.tensor([distance_to(kind, block[numbers][:, numbers]) for numbers in renamed])
+            yield f"agop_distance_to_{kind}", part, distance_to(kind, block[order][:, order])
+            yield f"agop_distance_to_{kind}_null", part, float(null.mean())
+            yield f"agop_distance_to_{kind}_null_std", part, float(null.std())

@@ -1,0 +1,184 @@
+"""The average gradient outer product against the textbook's Jacobian and differences, and its symmetry on built matrices."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from networks import SIZES, build, weights_of
+from scipy.linalg import circulant
+from test_models import TEXTBOOK_ACT, textbook_transformer
+
+from analysis.agop import agop, agop_measures, cyclic_order, distance_to, effective_rank, spectrum_measures
+from analysis.gradients import exact
+from common.randomness import generator
+from data.split import Split
+
+pytestmark = pytest.mark.numerics
+
+
+def everything(measures) -> dict[tuple[str, str], float]:
+    return {(measure, part): value for measure, part, value in measures}
+
+
+def mean_outer_product(jacobian, inputs) -> torch.Tensor:
+    """Example by example, input by input."""
+    products = [jacobian(z).flatten(1) for z in inputs]
+    return sum(J.T @ J for J in products) / len(products)
+
+
+def by_autograd(logits):
+    return lambda z: torch.autograd.functional.jacobian(logits, z)
+
+
+def by_differences(logits, step=1e-6):
+    def jacobian(z):
+        moves = step * torch.eye(z.numel(), dtype=torch.float64).view(-1, *z.shape)
+        return torch.stack([(logits(z + move) - logits(z - move)) / (2 * step) for move in moves], -1)
+
+    return jacobian
+
+
+def one_hot_pairs(p: int) -> list[torch.Tensor]:
+    rows = torch.eye(p, dtype=torch.float64)
+    return [rows[list(pair)] for pair in itertools.product(range(p), repeat=2)]  # (2, p) each
+
+
+@pytest.mark.parametrize("num_layers", [0, 1])
+@pytest.mark.parametrize("act_type", ["relu", "gelu"])
+def test_of_the_mlp_with_respect_to_two_one_hot_vectors_it_is_four_times_the_same(num_layers, act_type):
+    model = exact(build("mlp", num_layers=num_layers, act_type=act_type))
+    w, act, p = weights_of(model), TEXTBOOK_ACT[act_type], SIZES["mlp"]["p"]
+
+    def logits(z):
+        hidden = act(w["W_inproj"] @ (w["W_E"] @ z[0] + w["W_E"] @ z[1]))
+        for layer in range(num_layers):
+            hidden = act(w[f"W_h.{layer}"] @ hidden)
+        return w["W_U"].T @ (w["W_outproj"] @ hidden)
+
+    for jacobian, rtol in ((by_autograd(logits), 1e-9), (by_differences(logits), 1e-5)):
+        of_pairs = mean_outer_product(jacobian, one_hot_pairs(p))
+        torch.testing.assert_close(of_pairs, agop(model, None).repeat(2, 2), rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_of_the_transformer_each_token_counts_wherever_it_enters(num_layers):
+    model = exact(build("transformer", num_layers=num_layers, act_type="gelu"))
+    w, p = weights_of(model), SIZES["transformer"]["p"]
+
+    def logits(z):
+        embedded = w | {"W_E": w["W_E"] @ z.T}
+        return textbook_transformer(embedded, torch.arange(2), TEXTBOOK_ACT["gelu"], SIZES["transformer"]["num_heads"])
+
+    torch.testing.assert_close(agop(model, None), mean_outer_product(by_autograd(logits), one_hot_pairs(p)))
+
+
+def test_of_images_it_is_over_the_training_images():
+    model = exact(build("image"))
+    images = torch.rand(9, SIZES["image"]["num_pixels"], generator=generator(0, "images"), dtype=torch.float64)
+    split = Split(images[:6], torch.zeros(6), images[6:], torch.zeros(3), 5, images.shape[1])
+    torch.testing.assert_close(agop(model, split), mean_outer_product(by_autograd(model), images[:6]))
+
+
+@pytest.mark.parametrize("p", [5, 7, 12, 67])
+def test_built_circulants_and_hankels_are_found(p):
+    values = np.random.default_rng(p).standard_normal(p)
+    built = torch.tensor(circulant(values - values.mean()))
+    mirrored = built.flip(1)  # constant along i + j
+    assert distance_to("circulant", built) == pytest.approx(0, abs=1e-12)
+    assert distance_to("hankel", mirrored) == pytest.approx(0, abs=1e-12)
+    if p % 2:  # an even p leaves +1, -1, +1, ... to both
+        assert distance_to("hankel", built) == pytest.approx(1)
+        assert distance_to("circulant", mirrored) == pytest.approx(1)
+    both = torch.ones(p, p, dtype=torch.float64)
+    assert distance_to("circulant", both) == distance_to("hankel", both) == 0
+
+
+@pytest.mark.parametrize("kind", ["circulant", "hankel"])
+def test_a_random_matrix_is_far_and_a_cosine_half_way(kind):
+    p = 67
+    noise = torch.randn(400, p, p, generator=generator(0, "noise"), dtype=torch.float64)
+    assert np.mean([distance_to(kind, matrix) for matrix in noise]) == pytest.approx(1 - 1 / p, abs=2e-3)
+    wave = torch.cos(2 * torch.pi * 5 * torch.arange(p, dtype=torch.float64) / p + 0.7)
+    assert distance_to(kind, torch.outer(wave, wave)) == pytest.approx(0.5)
+
+
+def test_the_distance_is_to_the_nearest_circulant():
+    p = 6
+    basis = torch.stack([torch.tensor(circulant(row)).flatten() for row in np.eye(p)], 1)
+    matrix = torch.randn(p, p, generator=generator(0, "matrix"), dtype=torch.float64)
+    left = torch.linalg.lstsq(basis, matrix.flatten().unsqueeze(1)).solution
+    rest = matrix.flatten() - (basis @ left).squeeze(1)
+    assert distance_to("circulant", matrix) == pytest.approx(float(rest.square().sum() / matrix.square().sum()))
+
+
+def cosine_network(p: int, k: int, phases: torch.Tensor):
+    """W_inproj W_E are cosines of a, W_outproj^T W_U cosines of c with twice the phase: it adds modulo p."""
+    m = len(phases)
+    model = exact(build("mlp", num_layers=0, p=p, num_classes=p, d_emb=max(m, p), d_model=m))
+    numbers = 2 * torch.pi * k * torch.arange(p, dtype=torch.float64) / p
+    for weight in model.parameters():
+        weight.zero_()
+    model.W_E[:p].copy_(torch.eye(p))
+    model.W_inproj[:, :p].copy_(torch.cos(numbers + phases.unsqueeze(1)))
+    model.W_outproj[:m].copy_(torch.eye(m))
+    model.W_U[:m].copy_(torch.cos(numbers + 2 * phases.unsqueeze(1)))
+    return model
+
+
+def test_a_built_network_with_cosines_of_all_phases_is_circulant_and_one_neuron_is_half_of_each():
+    p, k = 13, 3
+    all_phases = 2 * torch.pi * torch.arange(p, dtype=torch.float64) / p
+    model = cosine_network(p, k, all_phases)
+    pairs = torch.cartesian_prod(torch.arange(p), torch.arange(p))
+    assert model(model.encode(pairs)).argmax(-1).equal(pairs.sum(1) % p)
+    order = cyclic_order("add", p)
+    found = everything(agop_measures(agop(model, None), order, generator(0, "null")))
+    assert found["agop_distance_to_circulant", "all"] == pytest.approx(0, abs=1e-12)
+    assert found["agop_distance_to_circulant_null", "all"] > 0.5
+    assert found["agop_distance_to_hankel", "all"] == pytest.approx(1)
+    assert found["agop_effective_rank", "all"] == pytest.approx(2), "cosine and sine of the one frequency"
+    found = everything(agop_measures(agop(cosine_network(p, k, all_phases[:1]), None), order, generator(0, "null")))
+    assert found["agop_distance_to_circulant", "all"] == pytest.approx(0.5)
+    assert found["agop_distance_to_hankel", "all"] == pytest.approx(0.5)
+    assert found["agop_effective_rank", "all"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("p", [2, 3, 7, 67])
+def test_products_are_sums_in_the_order_of_a_primitive_root(p):
+    order = cyclic_order("multiply", p)
+    i = torch.arange(p - 1)
+    assert (order[:, None] * order % p).equal(order[(i[:, None] + i) % (p - 1)])
+    assert cyclic_order("add", p).tolist() == list(range(p))
+
+
+def test_what_is_no_sum_has_no_order_and_no_distances():
+    assert cyclic_order("x2y2", 7) is None
+    assert cyclic_order("only_add", 7) is None
+    assert cyclic_order("multiply", 8) is None
+    found = everything(agop_measures(torch.eye(4, dtype=torch.float64), None, generator(0, "null")))
+    assert {measure for measure, _ in found} == {"agop_trace", "agop_eigenvalue_share", "agop_effective_rank"}
+
+
+def test_distances_in_the_order_of_a_primitive_root_and_of_the_blocks_of_two_tokens():
+    p, values = 7, np.array([1.0, 5, -2, 0, -4, 2])
+    order = cyclic_order("multiply", p)
+    product = torch.rand(p, p, generator=generator(0, "zero"), dtype=torch.float64)  # row and column 0 are anything
+    product[order[:, None], order] = torch.tensor(circulant(values))
+    found = everything(agop_measures(product, order, generator(0, "null")))
+    assert found["agop_distance_to_circulant", "all"] == pytest.approx(0, abs=1e-12)
+    assert found["agop_distance_to_circulant_null", "all"] > 0.1
+    same = torch.tensor(circulant(np.arange(7.0) - 3))
+    tokens = torch.cat([torch.cat([same, same.flip(1)], 1), torch.cat([same.flip(1).T, same.flip(0)], 1)])
+    found = everything(agop_measures(tokens, cyclic_order("add", p), generator(0, "null")))
+    for part, near in (("aa", "circulant"), ("ab", "hankel"), ("bb", "hankel")):
+        assert found[f"agop_distance_to_{near}", part] == pytest.approx(0, abs=1e-12)
+
+
+def test_effective_ranks_that_are_known():
+    assert effective_rank(torch.ones(5)) == pytest.approx(5)
+    assert effective_rank(torch.tensor([3.0, 0, 0])) == 1
+    assert effective_rank(torch.tensor([0.5, 0.25, 0.25])) == pytest.approx(2**1.5)
+    found = everything(spectrum_measures("it", torch.diag(torch.tensor([1.0, 6.0, 3.0]))))
+    assert found["it_trace", "all"] == pytest.approx(10)
+    assert [found["it_eigenvalue_share", str(rank)] for rank in (1, 2, 3)] == pytest.approx([0.6, 0.3, 0.1])
