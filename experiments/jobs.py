@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from analysis.structure import alignment
 from common.errors import UserError
@@ -67,44 +67,53 @@ def job_of(config: Dense, population: bool = False) -> Job:
     use_cpu(config)
     parents = {parent: require(parent, config) for parent in config.parents()}
     source = mask_source(config)
-    folder, more, init, mask = folder_of(config, source), {}, None, None
-    if config.init_run() is not None:
-        begins = parents[config.init_run()]
-        epoch = config.start_epoch(None if source is None else source[1])
-        init, more = start_of(begins.path, epoch), {"dense_run": str(begins.path), "mask_source": None}
-    if source is not None:
-        run, epoch, path = source
-        trained = run.settings()
-        is_other = standing(trained, config.mask_run()) == "other"
-        if is_other and not folder.is_finished and not config.allow_other_code:
-            raise UserError(
-                f"the code that trains has changed since the dense run at {run.path}: train it again with --rerun of "
-                f"{script_of(config)}, or take its mask all the same with --allow_other_code=True"
-            )
-        split = build_split(config.mask_run())
-        model = build_model(config.mask_run(), split)
-        start_from(model, path)
-        if config.pruning_iterations and config.mask_run().parents():
-            mask = next_mask(config, model, split, load_tensors(run.path / "mask.pth", ("mask",))["mask"])
-        else:
-            mask = build_mask(config, model, split)
-        about = {"dense_run": run.path.name, "checkpoint": path.name, "prune_at": config.prune_at, "epoch": epoch}
-        about |= accuracies_at(run.path, epoch) | {"pruner": config.pruner, "scope": config.scope}
-        more["mask_source"] = about
-        more["dense_executed"] = {"code": trained.get("code"), **trained.get("executed", {})}
-    control = None
-    if source is not None:
-        control = build_control(config, mask, init, path) if config.control is not None else None
-        start = load_weights(init, model) if control is None else control.init
-        aligned = alignment(
-            start, model.state_dict(), mask if control is None or control.mask is None else control.mask
-        )
-        more["alignment"] = aligned
-    if control is None:
-        return Job(config.trained(), config, folder, settings_of(config, population, **more), init, mask)
-    more["logit_multiplier"] = control.multiplier
+    folder = folder_of(config, source)
+    if config.init_run() is None:
+        return Job(config.trained(), config, folder, settings_of(config, population))
+    begins = parents[config.init_run()].path
+    init = start_of(begins, config.start_epoch(None if source is None else source[1]))
+    more = {"dense_run": str(begins), "mask_source": None}
+    if source is None:
+        return Job(config.trained(), config, folder, settings_of(config, population, **more), init)
+    model, mask, about = take_mask(config, source, folder)
+    control = build_control(config, mask, init, source[2]) if config.control is not None else None
+    start, kept = load_weights(init, model), mask
+    if control is not None:
+        start, kept = control.init, mask if control.mask is None else control.mask
+        more["logit_multiplier"] = control.multiplier
+    more |= about | {"alignment": alignment(start, model.state_dict(), kept)}
     settings = settings_of(config, population, **more)
+    if control is None:
+        return Job(config.trained(), config, folder, settings, init, mask)
     return Job(config.trained(), config, folder, settings, init, control.mask, control.init, control.multiplier)
+
+
+def take_mask(
+    config: Dense, source: tuple[RunFolder, int, Path], folder: RunFolder
+) -> tuple[nn.Module, dict[str, Tensor], dict]:
+    """The network that gives the mask, the mask, and what config.json says of both.
+
+    Raises UserError where other code has trained the network, unless the run in ``folder`` is finished or the config allows it.
+    """
+    run, epoch, path = source
+    trained = run.settings()
+    is_other = standing(trained, config.mask_run()) == "other"
+    if is_other and not folder.is_finished and not config.allow_other_code:
+        raise UserError(
+            f"the code that trains has changed since the dense run at {run.path}: train it again with --rerun of "
+            f"{script_of(config)}, or take its mask all the same with --allow_other_code=True"
+        )
+    split = build_split(config.mask_run())
+    model = build_model(config.mask_run(), split)
+    start_from(model, path)
+    if config.pruning_iterations and config.mask_run().parents():
+        mask = next_mask(config, model, split, load_tensors(run.path / "mask.pth", ("mask",))["mask"])
+    else:
+        mask = build_mask(config, model, split)
+    about = {"dense_run": run.path.name, "checkpoint": path.name, "prune_at": config.prune_at, "epoch": epoch}
+    about |= accuracies_at(run.path, epoch) | {"pruner": config.pruner, "scope": config.scope}
+    executed = {"code": trained.get("code"), **trained.get("executed", {})}
+    return model, mask, {"mask_source": about, "dense_executed": executed}
 
 
 def start_of(dense: Path, epoch: int) -> Path:
