@@ -1,14 +1,16 @@
 """Tables that ask more of a sweep than its settings side by side: what tells a ticket beforehand, and when a ticket pays."""
 
+from itertools import pairwise
 from math import inf
 
 from analysis.statistics import concordance
-from reporting.cells import Bounds, censored, median_of, ratios_text, share, t_gen
+from reporting.cells import Bounds, censored, median_and_range, median_of, ratios_text, share, t_gen, with_range
 from reporting.results import BESIDE, NORM, dense_of_rows, found_in, records
 from reporting.tables import groups_of, seeds_table, table
 
 # What may tell how soon a mask's retraining generalizes: a column, and whether the larger or the smaller is taken for the better one.
 PREDICTORS = {"cosine": 1, "cosine_kept": 1, "same_signs_kept": 1, "mask_test_acc": 1, "mask_l2norm": -1, NORM: -1}
+BINS = (-1.0, 0.05, 0.1, 0.15, 0.2, 0.3, 1.0)  # of the cosine
 MASK = ["lr", "weight_decay", "mask_epoch", "rewind_to"]  # of the dense run, and where the start is
 DENSE = ["lr", "weight_decay", "seed"]
 
@@ -26,12 +28,27 @@ def masks_table(results, threshold: float) -> str:
     return seeds_table(results, [*MASK, "control"], columns)
 
 
+def alignment_table(results: dict[str, tuple[object, float]]) -> str:
+    """t_gen of masks of weights that generalize, by the cosine of these and of the start; then of those that do not, whatever it is.
+
+    ``results``: ``{heading: (a sweep's rows, the threshold at which they are read)}``. A cell: median and range, how many of the runs.
+    """
+    names = [f"{'below' if low < 0 else f'{low:g} to'} {high:g}" for low, high in pairwise(BINS)]
+    lines = [[name] for name in [*names, "the weights do not generalize yet"]]
+    for sweep, level in results.values():
+        rows = records(is_ticket(sweep))
+        general = [row for row in rows if row["mask_test_acc"] >= level]
+        groups = [[row for row in general if low <= row["cosine"] < high] for low, high in pairwise(BINS)]
+        for line, group in zip(lines, [*groups, [row for row in rows if row not in general]], strict=True):
+            found = [found_in(row, level) for row in group]
+            there = sum(one.t_gen is not None for one in found)
+            line.append(f"{with_range(*median_and_range(found))}, {there} of {len(group)}" if group else "")
+    return table(["cosine of the start and the weights that gave the mask", *results], lines)
+
+
 def predictors_table(results: dict[str, tuple[object, float]]) -> str:
     """How well each predictor tells which of two tickets is the earlier: of all pairs, of those whose masks both come from weights
-    that generalize, and of those with one dense run.
-
-    ``results``: ``{heading: (a sweep's rows, the threshold at which they are read)}``.
-    """
+    that generalize, and of those with one dense run. ``results`` as for alignment_table."""
     pairs = ("all pairs", "of weights that generalize", "of one dense run")
     heads = [f"{heading}: {where}" for heading in results for where in pairs]
     lines = [[name, *_concordances(results, name, sign)] for name, sign in PREDICTORS.items()]

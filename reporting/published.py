@@ -12,7 +12,16 @@ from common.errors import UserError
 from figures.findings import Dot, plot_dots
 from reporting.cells import Columns, accuracy, both, kept, median_of, outcome, pair_columns, speedup, t_gen
 from reporting.choices import MODELS, of_model
-from reporting.findings import choices_table, cost, costs_table, is_ticket, masks_table, named_starts, predictors_table
+from reporting.findings import (
+    alignment_table,
+    choices_table,
+    cost,
+    costs_table,
+    is_ticket,
+    masks_table,
+    named_starts,
+    predictors_table,
+)
 from reporting.results import (
     ACCURACIES,
     BESIDE,
@@ -164,11 +173,6 @@ def collected(sweeps: dict[str, tuple[str, float]]) -> dict[str, tuple]:
     }
 
 
-def masks(name: str) -> str:
-    sweep, level = ALIGNMENT[name]
-    return masks_table(read(f"{sweep}/results.csv", level), level)
-
-
 def costs(name: str) -> str:
     sweep, level = PAYS[name]
     return costs_table(read(f"{sweep}/results.csv", level), level)
@@ -223,10 +227,8 @@ TABLES: dict[str, Callable[[], str]] = {
         by_setting, "sweep_controls_tuned", ["setting"], 0.5, 0.95, more=NORMS | median_of(SPREAD, 3)
     ),
     "predictors": lambda: predictors_table(collected(ALIGNMENT)),
-    "masks": partial(masks, "MLP, lr 0.01, weight decay 3"),
-    "masks_paper": partial(masks, "MLP, paper's setting"),
-    "masks_transformer": partial(masks, "Transformer, paper's setting"),
-    "masks_mnist": partial(masks, "MNIST, weight decay 1"),
+    "alignment": lambda: alignment_table(collected(ALIGNMENT)),
+    "masks": lambda: masks_table(read("sweep_alignment/results.csv", 0.95), 0.95),
     "choices": lambda: choices_table(collected(PAYS)),
     "costs_mlp": partial(costs, "MLP"),
     "costs_transformer": partial(costs, "Transformer"),

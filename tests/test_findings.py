@@ -6,7 +6,7 @@ import pandas
 import pytest
 
 from figures.findings import Dot, plot_dots
-from reporting.findings import choices_table, cost, costs_table, masks_table, predictors_table
+from reporting.findings import alignment_table, choices_table, cost, costs_table, masks_table, predictors_table
 from reporting.results import NORM, T_GEN, t_gen_column
 
 LEVEL = 0.9
@@ -84,6 +84,16 @@ def test_a_predictor_that_always_tells_and_one_that_never_does():
     assert by_name["mask_l2norm"] == ["0.00", "0.00", "0.00"], "the smaller norm is taken for the better one"
     assert by_name["cosine_kept"] == ["0.50", "0.50", "0.50"]
     assert by_name["mask_test_acc"] == ["0.75", "0.50", "0.75"]
+
+
+def test_masks_by_the_cosine_of_their_start():
+    rows = [run(900, cosine=0.01), run(None, 5000, cosine=-0.2), run(20, cosine=0.4), run(30, cosine=0.3)]
+    rows += [run(700, cosine=0.5, mask_test_acc=0.3), run(5, cosine=0.5, control="signs")]
+    by_bin = {line[0]: line[1] for line in cells(alignment_table({"MLP": (pandas.DataFrame(rows), LEVEL)}))}
+    assert by_bin["below 0.05"] == "900 (900 to > 5,000), 1 of 2"
+    assert by_bin["0.05 to 0.1"] == ""
+    assert by_bin["0.3 to 1"] == "20 (20 to 30), 2 of 2"
+    assert by_bin["the weights do not generalize yet"] == "700 (700 to 700), 1 of 1"
 
 
 def test_controls_stand_in_the_table_of_masks_and_not_among_the_tickets():
