@@ -19,7 +19,7 @@ from configs.paper import EXPERIMENTS
 from experiments.checkpoints import list_checkpoints
 from experiments.commands import flags_of, module_of
 from experiments.jobs import job_of, move_aside
-from experiments.runner import run_job
+from experiments.train_jobs import run_job
 from prune import make_mask, retrain
 from reporting.tables import print_results, read_result
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from common.errors import UserError, run_script
 from configs.load import parse_sweep
-from experiments.build import choose_device
+from experiments.components import choose_device
 from experiments.folder import RunFolder
 from experiments.processes import ENDS_WITH_STDIN, end_with_stdin, run_workers, say_other_code
 from experiments.provenance import usable_cores

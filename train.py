@@ -10,7 +10,7 @@ import sys
 from common.errors import run_script
 from configs.load import ScriptFlags, parse
 from experiments.jobs import job_of, move_aside
-from experiments.runner import run_job
+from experiments.train_jobs import run_job
 from reporting.tables import print_results, read_result
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 
 from experiments.jobs import job_of
-from experiments.runner import run_job
+from experiments.train_jobs import run_job
 from reporting.tables import table
 
 

@@ -30,7 +30,7 @@ from benchmarks.common import alternate, fused_pass, print_times, repeat, whole_
 from common.errors import run_script
 from configs.base import Dense, MnistConfig
 from experiments import members
-from experiments.build import build_model, build_schedule, build_split, use_cpu
+from experiments.components import build_model, build_schedule, build_split, use_cpu
 from experiments.recording import Recorder
 from reporting.tables import table
 from training import loop

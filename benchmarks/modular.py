@@ -18,7 +18,7 @@ from torch import nn
 
 from benchmarks.common import alternate, fused_pass, print_times, repeat, whole_run
 from configs.base import MLPConfig, TransformerConfig
-from experiments.build import build_model, build_split, use_cpu
+from experiments.components import build_model, build_split, use_cpu
 
 
 class TextbookMLP(nn.Module):

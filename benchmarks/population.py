@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.modular import textbook_step
 from configs.base import MLPConfig, TransformerConfig
-from experiments.build import build_loss, build_model, build_split, choose_device, use_cpu
+from experiments.components import build_loss, build_model, build_split, choose_device, use_cpu
 from reporting.tables import table
 from training.loop import capture
 from training.optimizer import AdamW

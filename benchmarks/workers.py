@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks import mnist, modular
 from configs.base import MLPConfig, MnistConfig, TransformerConfig
-from experiments.build import use_cpu
+from experiments.components import use_cpu
 from experiments.provenance import usable_cores
 from reporting.tables import table
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from configs.base import NOT_IDENTITY, Dense
-from experiments import build
+from experiments import components
 from experiments.source_hash import SCHEME, source_hash
 from training.generalization import is_certain
 from training.loop import member_state, train
@@ -26,21 +26,27 @@ def measure_hash(name: str) -> str:
 def code_of(config: Dense, executed: dict) -> str:
     """The hash of the code that a run of this config executes now; ``executed`` says how, as its config.json has it."""
     trained = config.trained()
-    roots = [build.use_cpu, build.build_split, build.build_model, build.build_loss, build.build_optimizer]
-    roots += [build.build_schedule, build.start_from, build.restore, train, member_state]
+    roots = [
+        components.use_cpu,
+        components.build_split,
+        components.build_model,
+        components.build_loss,
+        components.build_optimizer,
+    ]
+    roots += [components.build_schedule, components.start_from, components.restore, train, member_state]
     roots += [type(trained.task).split, type(trained.model).build]
     roots += [is_certain] if trained.stop_after_gen else []
     roots += [stack_models, stack_splits, stack_states] if executed["population"] else []
     if config.parents():
-        roots += [build.rewind, type(config).retraining, type(config).trained]
-        roots += [build.build_mask] if config.mask_run() is not None else []
-        roots += [build.next_mask] if config.pruning_iterations else []
-        roots += [build.build_control, scale_logits] if config.control else []
+        roots += [components.rewind, type(config).retraining, type(config).trained]
+        roots += [components.build_mask] if config.mask_run() is not None else []
+        roots += [components.next_mask] if config.pruning_iterations else []
+        roots += [components.build_control, scale_logits] if config.control else []
     settings = {
         name: value for name, value in config.as_dict().items() if name not in NOT_IDENTITY
     } | trained.identity()
     how = {"is_population": executed["population"], "capturable": executed["cuda"]}
-    return source_hash(roots, asdict(build.build_schedule(trained)) | settings | how, config=type(config))
+    return source_hash(roots, asdict(components.build_schedule(trained)) | settings | how, config=type(config))
 
 
 def standing(settings: dict, config: Dense) -> str:

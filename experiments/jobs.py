@@ -12,7 +12,10 @@ from analysis.structure import alignment
 from common.errors import UserError
 from common.files import load_tensors, save_tensors
 from configs.base import Dense
-from experiments.build import (
+from experiments.checkpoints import list_checkpoints, said
+from experiments.code_state import code_of, how_executed, standing
+from experiments.commands import flags_of, module_of, script_of
+from experiments.components import (
     build_control,
     build_mask,
     build_model,
@@ -24,9 +27,6 @@ from experiments.build import (
     start_from,
     use_cpu,
 )
-from experiments.checkpoints import list_checkpoints, said
-from experiments.code_state import code_of, how_executed, standing
-from experiments.commands import flags_of, module_of, script_of
 from experiments.folder import RunFolder, find_run
 from experiments.provenance import git_commit, hardware
 from experiments.stages import accuracies_at, resolve_prune_at, stage_notes

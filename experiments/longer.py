@@ -7,9 +7,9 @@ import torch
 
 from common.errors import UserError
 from common.files import load_json, load_tensors, save_tensors
-from experiments.build import build_schedule
 from experiments.checkpoints import list_checkpoints, load_checkpoint
 from experiments.code_state import standing
+from experiments.components import build_schedule
 from experiments.folder import ASIDE, stored_identity
 from experiments.jobs import Job
 from training.metrics import FIRST_COLUMNS, columns

@@ -10,7 +10,8 @@ from common.errors import Interrupted, UserError
 from common.files import save_json
 from configs.base import Dense
 from data.split import Split
-from experiments.build import (
+from experiments.code_state import code_of, standing
+from experiments.components import (
     build_loss,
     build_model,
     build_optimizer,
@@ -19,7 +20,6 @@ from experiments.build import (
     restore,
     start_from,
 )
-from experiments.code_state import code_of, standing
 from experiments.jobs import Job
 from experiments.longer import begin_from_shorter
 from experiments.reading import read_metrics

@@ -17,7 +17,7 @@ from configs.sweep import Sweep
 from experiments.code_state import standing
 from experiments.folder import Busy, RunFolder
 from experiments.jobs import Job, folder_of, job_of, move_aside, save_mask
-from experiments.runner import run_job, run_population
+from experiments.train_jobs import run_job, run_population
 
 POLL_SECONDS = 2.0
 NEEDLESS = "not_applicable.txt"  # in the folder of a run that means nothing, with the reason

@@ -28,7 +28,7 @@ from common.errors import NothingToDo
 from common.randomness import generator
 from configs.ticket import MLPTicketConfig
 from experiments.jobs import job_of
-from experiments.runner import run_job, run_population
+from experiments.train_jobs import run_job, run_population
 from pruning.controls import CONTROLS, Setting, swap_edges, units_of
 from pruning.masks import make_mask
 from pruning.scores import Network, score

@@ -14,10 +14,10 @@ from scripts import call, run_folders
 
 from configs.base import MLPConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig
-from experiments import members, runner
+from experiments import members, train_jobs
 from experiments.jobs import job_of
 from experiments.reading import read_metrics
-from experiments.runner import run_job, run_population
+from experiments.train_jobs import run_job, run_population
 from training.loop import capture
 from training.losses import cross_entropy
 from training.optimizer import AdamW
@@ -176,7 +176,7 @@ def test_out_of_memory_halves_the_population_and_frees_what_failed(tmp_path, mon
 
 def test_memory_that_the_allocator_keeps_counts_as_free():
     job = job_of(CONFIGS["mlp"])
-    member = members.prepare(job, runner.build_split(job.config))
+    member = members.prepare(job, train_jobs.build_split(job.config))
     held = torch.empty(2**30, dtype=torch.uint8, device="cuda")
     del held  # the allocator keeps it
     with_cache = members.members_that_fit(member)

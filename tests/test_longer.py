@@ -9,8 +9,8 @@ from scripts import TINY, TINY_TRANSFORMER, assert_same_run, rows_of, run_folder
 
 from configs.base import MLPConfig
 from experiments.jobs import job_of
-from experiments.runner import run_job, run_population
 from experiments.source_hash import SCHEME
+from experiments.train_jobs import run_job, run_population
 
 pytestmark = pytest.mark.numerics
 

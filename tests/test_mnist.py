@@ -23,9 +23,9 @@ from configs.base import NOT_IDENTITY, MnistConfig
 from configs.ticket import MnistTicketConfig
 from data import mnist_files
 from data.mnist import mnist_split
-from experiments import members, runner
-from experiments.build import build_model, build_split
+from experiments import members, train_jobs
 from experiments.checkpoints import list_checkpoints
+from experiments.components import build_model, build_split
 from experiments.jobs import job_of
 from experiments.recording import Recorder
 from reporting.tables import read_result
@@ -396,8 +396,8 @@ def test_a_population_equals_single_runs(num_layers, tmp_path, monkeypatch, in_f
             )
             yield job_of(config)
 
-    alone = [runner.run_job(job) for job in jobs("alone")]
-    together = runner.run_population(jobs("together"))
+    alone = [train_jobs.run_job(job) for job in jobs("alone")]
+    together = train_jobs.run_population(jobs("together"))
     assert len(together) == 3
     for one, other in zip(alone, together, strict=True):
         assert one.path.name == other.path.name

@@ -31,8 +31,8 @@ from configs.base import NOT_IDENTITY, MLPConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig, TransformerTicketConfig, ticket_of
 from data.modular import OPERATIONS
 from experiments import code_state
-from experiments.build import build_model, build_split
 from experiments.checkpoints import list_checkpoints
+from experiments.components import build_model, build_split
 from experiments.folder import RunFolder
 from experiments.source_hash import SCHEME
 from training.loop import Schedule

@@ -32,13 +32,13 @@ from common.files import load_tensors, save_tensors
 from configs.base import MLPConfig, TransformerConfig
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
-from experiments import members, runner, worker
-from experiments.build import build_split
+from experiments import members, train_jobs, worker
+from experiments.components import build_split
 from experiments.folder import RunFolder
 from experiments.jobs import job_of
 from experiments.provenance import usable_cores
-from experiments.runner import run_job, run_population
 from experiments.source_hash import SCHEME
+from experiments.train_jobs import run_job, run_population
 from figures.sweeps import plot_sweep
 from reporting.tables import read_result
 
@@ -295,7 +295,7 @@ def test_a_population_whose_step_fails_is_reported_for_every_member(module, monk
     def broken(members):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(runner, "train_members", broken)
+    monkeypatch.setattr(train_jobs, "train_members", broken)
     outcome = run_sweep(module, "--workers=1", "--population=True")
     assert outcome.status == 1
     assert outcome.out.count("out of memory") == 4, "two dense runs, told at once and at the end"
@@ -303,7 +303,7 @@ def test_a_population_whose_step_fails_is_reported_for_every_member(module, monk
 
 
 def test_the_seconds_of_a_population_are_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "members_that_fit", lambda member: 1)
+    monkeypatch.setattr(train_jobs, "members_that_fit", lambda member: 1)
     start = time.perf_counter()
     folders = run_population([job_of(config) for config in settings("mlp", tmp_path)])
     assert sum(folder.summary()["seconds"] for folder in folders) < time.perf_counter() - start
@@ -455,7 +455,7 @@ def assert_close(one: Path, other: Path, tolerance: float = 1e-9) -> None:
 @pytest.mark.parametrize("kind", ["mlp", "transformer"])
 @pytest.mark.parametrize("fits", [3, 2])
 def test_a_population_leaves_what_single_runs_leave(kind, fits, tmp_path, monkeypatch, in_float64):
-    monkeypatch.setattr(runner, "members_that_fit", lambda member: fits)
+    monkeypatch.setattr(train_jobs, "members_that_fit", lambda member: fits)
     for config in settings(kind, tmp_path / "alone"):
         run_job(job_of(config))
     together = run_population([job_of(config) for config in settings(kind, tmp_path / "together")])

@@ -8,8 +8,8 @@ import torch
 
 from common.errors import UserError
 from data.split import Split
-from experiments.build import build_split, use_cpu
 from experiments.code_state import standing
+from experiments.components import build_split, use_cpu
 from experiments.folder import Busy, RunFolder
 from experiments.jobs import Job
 from experiments.members import Member, members_that_fit, prepare, stacking_key, train_members
