@@ -258,8 +258,12 @@ def filled(page: str) -> str:
 
 def main() -> None:
     for name, draw in PICTURES.items():
-        draw(RESULTS / name)
-        print(f"written: {RESULTS / name}")
+        try:
+            draw(RESULTS / name)
+        except UserError as error:
+            print(f"left as it is: the picture {name}: {error}")
+        else:
+            print(f"written: {RESULTS / name}")
     for name in PAGES:
         path = REPOSITORY / name
         path.write_text(filled(path.read_text()))
