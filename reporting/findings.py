@@ -77,11 +77,10 @@ def _concordances(results: dict[str, tuple[object, float]], name: str, sign: int
 
 
 def cost(row: dict, threshold: float) -> Bounds:
-    """(epoch of the mask + t_gen from there) / t_gen(dense); a retraining that is not there in time costs more than it took."""
-    (dense,) = dense_of_rows([row])
-    found, wait = found_in(row, threshold), found_in(dense, threshold).t_gen
-    least = (row["mask_epoch"] + found.known_until) / wait
-    return least, least if found.t_gen is not None else inf
+    """(epoch of the mask + t_gen from there) / t_gen(dense), between bounds where one of the two is censored."""
+    found, (dense,) = found_in(row, threshold), (found_in(one, threshold) for one in dense_of_rows([row]))
+    ratio = (row["mask_epoch"] + found.known_until) / dense.known_until
+    return 0.0 if dense.t_gen is None else ratio, inf if found.t_gen is None else ratio
 
 
 def costs_table(results, threshold: float) -> str:

@@ -200,7 +200,7 @@ def draw_costs(path: Path) -> None:
         panels[name] = []
         for row in records(named_starts(results)):
             least, most = cost(row, level)
-            x = row["mask_epoch"] / found_in(dense_of_rows([row])[0], level).t_gen
+            x = row["mask_epoch"] / found_in(dense_of_rows([row])[0], level).known_until
             panels[name].append(Dot(x, least, least == most, row["weights"]))
     plot_dots(panels, "epoch of the mask / t_gen(dense)", "total cost / t_gen(dense)", path, wait=1)
 

@@ -39,6 +39,8 @@ def cells(text: str) -> list[list[str]]:
         (run(150), (1.25, 1.25)),
         (run(None, 300), (2.0, inf)),
         (run(0, mask_epoch=0), (0.0, 0.0)),
+        (run(20) | generalizes(None, 240, "dense "), (0.0, 0.5)),
+        (run(None, 300) | generalizes(None, 200, "dense "), (0.0, inf)),
     ],
 )
 def test_the_cost_is_the_masks_epoch_and_what_comes_after_it(row, bounds):

