@@ -16,13 +16,14 @@ DENSE = ["lr", "weight_decay", "seed"]
 
 
 def is_ticket(results):
-    """The rows that are tickets, not controls."""
-    return results[results["control"].isna() & results["use_mask"] & (results["pruner"] == "magnitude")]
+    """The rows that are tickets, not controls, and of which it was recorded how start and mask agree."""
+    is_control = results["control"].notna() | ~results["use_mask"] | (results["pruner"] != "magnitude")
+    return results[~is_control & results["cosine"].notna()]
 
 
 def masks_table(results, threshold: float) -> str:
     """Every mask and start: how they agree, and how soon its retraining generalizes."""
-    results = results.assign(control=results["control"].where(results["use_mask"], "no mask").fillna(""))
+    results = results.assign(control=results["control"].astype(object).where(results["use_mask"], "no mask").fillna(""))
     columns = median_of("mask_test_acc", 2) | median_of("cosine", 2) | median_of("cosine_kept", 2)
     columns |= median_of("same_signs_kept", 2) | t_gen(threshold) | share(threshold)
     return seeds_table(results, [*MASK, "control"], columns)
