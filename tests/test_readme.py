@@ -9,6 +9,7 @@ import pytest
 import scripts
 from scripts import REPOSITORY, TINY, TINY_TRANSFORMER, run_folders, succeed
 
+import analyze
 import prune_mnist
 import report
 import sweep
@@ -21,6 +22,7 @@ OTHERS = {
     "prune_mnist": prune_mnist,
     "sweep": sweep,
     "report": report,
+    "analyze": analyze,
     "visualize": visualize,
 }
 
@@ -75,6 +77,8 @@ def test_the_commands_of_readme_work_as_they_stand_there(everything):
         elif name == "sweep":
             said = succeed(name, *flags, "--list", size=()).out
             assert re.search(r"0 of \d+ runs are done", said), command
+        elif name == "analyze":
+            assert "wrote" in succeed(name, *flags, size=()).out
         elif name == "report":
             assert "| mlp_multiply" in succeed(name, *flags, size=()).out
         else:
