@@ -9,7 +9,6 @@ import pytest
 import scripts
 from scripts import REPOSITORY, TINY, TINY_TRANSFORMER, run_folders, succeed
 
-import analyze
 import prune_mnist
 import report
 import sweep
@@ -22,7 +21,6 @@ OTHERS = {
     "prune_mnist": prune_mnist,
     "sweep": sweep,
     "report": report,
-    "analyze": analyze,
     "visualize": visualize,
 }
 
@@ -83,7 +81,7 @@ def test_the_commands_of_readme_work_as_they_stand_there(everything):
             assert "| mlp_multiply" in succeed(name, *flags, size=()).out
         else:
             succeed(name, *flags, size=size_of(command))
-    assert called == {"train", "prune", "main", "visualize", "train_mnist", "prune_mnist", "report", "sweep"}
+    assert called == {"train", "prune", "main", "visualize", "train_mnist", "prune_mnist", "report", "analyze", "sweep"}
 
 
 def test_every_sweep_that_comes_with_it_can_be_listed(everything):
