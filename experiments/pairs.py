@@ -1,7 +1,7 @@
 """A dense run beside its ticket, as analyses see the two."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -24,7 +24,10 @@ from training.losses import Loss
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run: its folder, its config, ``{epoch: path}``, and a ticket's mask, ``{name: bool array}``, True = kept."""
+    """A finished run: its folder, its config, ``{epoch: path}``, and its mask, ``{name: bool array}``, True = kept.
+
+    A dense run has no mask, and neither has a control that trains all weights.
+    """
 
     folder: Path
     config: Dense
@@ -64,11 +67,11 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A dense run and its ticket, whose mask is from ``mask_epoch`` of the dense run. ``others``: the same of other seeds."""
+    """A dense run and its ticket, or a control, whose mask is from ``mask_epoch`` of the dense run. ``others``: of other seeds."""
 
     dense: Run
     ticket: Run
-    mask_epoch: int
+    mask_epoch: int | None = None
     others: list["Pair"] = field(default_factory=list)
 
     @property
@@ -88,36 +91,28 @@ def _settings(folder: Path) -> tuple[dict, Dense]:
     return settings, config_from_json(settings, folder / "config.json")
 
 
+def _saved(folder: Path) -> dict[int, Path]:
+    if saved := list_checkpoints(folder):
+        return saved
+    raise UserError(f"{folder} holds no checkpoints")
+
+
 def open_pair(dense_folder: Path, ticket_folder: Path) -> Pair:
     """Raises UserError where a run is missing or damaged, or the ticket is none of this dense run."""
     (dense_settings, dense), (settings, ticket) = _settings(dense_folder), _settings(ticket_folder)
-    if isinstance(dense, Ticket) or not isinstance(ticket, Ticket):
-        wrong, what, wanted = (
-            (dense_folder, "ticket", "dense") if isinstance(dense, Ticket) else (ticket_folder, "dense run", "ticket")
-        )
-        raise UserError(f"{wrong} holds a {what}; give the folder of a {wanted} run")
+    if isinstance(dense, Ticket):
+        raise UserError(f"{dense_folder} holds a ticket; give the folder of its dense run")
+    if not isinstance(ticket, Ticket):
+        raise UserError(f"{ticket_folder} holds a dense run; give the folder of a ticket")
     if not same_run(dense_settings["identity"], completed(settings["identity"].get("dense"))):
         raise UserError(
             f"{ticket_folder} is a ticket of another dense run, {settings.get('dense_run')}, not of {dense_folder}"
         )
-    if not (ticket_folder / "mask.pth").exists():
-        raise UserError(
-            f"{ticket_folder} has no mask: it is a control that trains all weights; choose a run with mask.pth"
-        )
     use_cpu(dense)
+    one, other = Run(dense_folder, dense, _saved(dense_folder)), Run(ticket_folder, ticket, _saved(ticket_folder))
+    if not (ticket_folder / "mask.pth").exists():
+        return Pair(one, other)
     stored = load_tensors(ticket_folder / "mask.pth", ("mask", "source"))
-    pair = Pair(
-        Run(dense_folder, dense, list_checkpoints(dense_folder)),
-        Run(
-            ticket_folder,
-            ticket,
-            list_checkpoints(ticket_folder),
-            {name: np.asarray(kept) for name, kept in stored["mask"].items()},
-        ),
-        stored["source"]["epoch"],
-    )
-    for run in pair.runs:
-        if not run.checkpoints:
-            raise UserError(f"{run.folder} holds no checkpoints")
-    check_mask(stored["mask"], pair.ticket.network(min(pair.ticket.checkpoints)).state_dict())
-    return pair
+    check_mask(stored["mask"], other.network(min(other.checkpoints)).state_dict())
+    mask = {name: np.asarray(kept) for name, kept in stored["mask"].items()}
+    return Pair(one, replace(other, mask=mask), stored["source"]["epoch"])

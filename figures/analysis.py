@@ -130,6 +130,18 @@ def _figure(path: Path, width: float, height: float) -> Iterator:
         figure.savefig(path)
 
 
+def _plot(axes, rows, shown: Shown, style: str, dense: str, ticket: str, color: str | None = None) -> None:
+    """Lines of the dense runs and the tickets with these labels, and marks of random masks."""
+    for (name, mask), own in rows.groupby(["run", rows["mask"].fillna("")], sort=False):
+        if mask in RANDOM:
+            mark, of_mask = RANDOM[mask]
+            axes.plot(own["epoch"], own["value"], mark, color=of_mask, mfc="none", markersize=4, label=mask)
+        else:
+            label, usual = (ticket, TICKET) if name in shown.tickets else (dense, DENSE)
+            how = {"color": color or usual, "alpha": shown.alpha, "marker": ".", "markersize": 3}
+            axes.plot(own["epoch"], own["value"], style, label=label, **how)
+
+
 def _told_once(axes) -> dict:
     """``{label: what is drawn}``: one entry of the legend for all seeds."""
     drawn, labels = axes.get_legend_handles_labels()
@@ -151,15 +163,10 @@ def draw_panels(rows, shown: Shown, path: Path) -> None:
         for axes, (panel, curves) in zip(others, drawn, strict=True):
             for curve in curves:
                 own = rows[rows["measure"].eq(curve.measure) & rows["part"].eq(curve.part)]
-                for (name, mask), line in own.groupby(["run", own["mask"].fillna("")], sort=False):
-                    if mask in RANDOM:
-                        mark, color = RANDOM[mask]
-                        axes.plot(line["epoch"], line["value"], mark, color=color, mfc="none", markersize=4, label=mask)
-                    elif not (curve.measure.startswith("overlap") and name in shown.tickets):  # those are between seeds
-                        who, color = ("ticket", TICKET) if name in shown.tickets else ("dense", DENSE)
-                        label = curve.label if curve.color else f"{who}: {curve.label}"
-                        how = {"color": curve.color or color, "alpha": shown.alpha, "marker": ".", "markersize": 3}
-                        axes.plot(line["epoch"], line["value"], curve.style, label=label, **how)
+                if curve.measure.startswith("overlap"):
+                    own = own[own["run"].isin(shown.dense)]  # a ticket's is that with other seeds
+                labels = [curve.label] * 2 if curve.color else [f"dense: {curve.label}", f"ticket: {curve.label}"]
+                _plot(axes, own, shown, curve.style, *labels, curve.color)
             axes.set_ylabel(panel.label)
             axes.set_yscale("log" if panel.log else "linear")
             if panel.ends:
@@ -230,13 +237,7 @@ def draw_graph(rows, shown: Shown, path: Path) -> None:
         for of_measure, measure in zip(every, GRAPH, strict=True):
             for axes, matrix in zip(of_measure, matrices, strict=True):
                 own = rows[rows["measure"].eq(measure) & rows["part"].eq(matrix)]
-                for (mask, _), line in own.groupby(["mask", "run"], sort=False):
-                    if mask in RANDOM:
-                        mark, color = RANDOM[mask]
-                        axes.plot(line["epoch"], line["value"], mark, color=color, markersize=4, mfc="none", label=mask)
-                    else:
-                        label, color = ("ticket", TICKET) if mask == "ticket" else ("masks of the dense run", DENSE)
-                        axes.plot(line["epoch"], line["value"], color=color, alpha=shown.alpha, label=label)
+                _plot(axes, own, shown, "-", "masks of the dense run", "ticket")
                 axes.set_xscale("symlog", linthresh=100, linscale=0.4)
                 axes.set_xlim(left=0)
                 axes.xaxis.set_major_formatter("{x:,.0f}")

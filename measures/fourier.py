@@ -40,6 +40,25 @@ def loss_on(run: Run, logits: np.ndarray, part: str) -> float:
     return float(run.loss(torch.tensor(logits)[x[:, 0], x[:, 1]], y))
 
 
+def aligned(weights: dict[str, np.ndarray], neurons: np.ndarray, shares: np.ndarray) -> float:
+    """How the phases agree with which a neuron reads and writes, at its strongest frequency (analysis.fourier.phase_alignment).
+
+    The MLP's from its weights. Elsewhere a neuron does not read numbers directly: there it is half the phase of its activation as
+    a function of a + b, which is the same in a neuron that adds.
+    """
+    if "W_inproj" in weights and "W_h.0" not in weights:
+        into, out = spectra.effective_input(weights), spectra.effective_output(weights)
+        frequency, times = spectra.dominant_frequency(into)[0], 1
+    else:
+        into = spectra.by_sum(np.moveaxis(neurons, 0, -1)).T
+        blocks = [weight for name, weight in weights.items() if name.endswith(".W_out")]  # (d, m)
+        out = blocks[-1].T @ weights["W_U"] if blocks else spectra.effective_output(weights)
+        frequency, times = np.where(shares.any(-1), shares.argmax(-1) + 1, 0), 2
+    used = (frequency > 0) & (spectra.dominant_frequency(out)[0] > 0)
+    phase_in, phase_out = (spectra.phases(matrix[used], frequency[used]) for matrix in (into, out))
+    return spectra.phase_alignment(phase_in / times, phase_out)
+
+
 def fourier(pair: Pair, run: Run, epoch: int) -> Rows:
     if run.config.task.name != "modular":
         yield "fourier is left out: images have no frequencies"
@@ -64,15 +83,11 @@ def fourier(pair: Pair, run: Run, epoch: int) -> Rows:
         yield Row("restricted_loss", loss_on(run, restricted, part), part)
     for part, left_out in {"all": keys, **{k: [k] for k in keys}}.items():
         yield Row("excluded_loss", loss_on(run, spectra.excluded_logits(logits, left_out), "train"), str(part))
-    if run.config.model.name == "mlp":
-        frequency, _ = spectra.dominant_frequency(into)
-        used = (frequency > 0) & (spectra.dominant_frequency(out)[0] > 0)
-        phases = (spectra.phases(matrix[used], frequency[used]) for matrix in (into, out))
-        yield Row("phase_alignment", spectra.phase_alignment(*phases))
-    else:
-        yield "fourier: phase alignment is left out, W_E and W_U are not those of single neurons"
+    yield Row("phase_alignment", aligned(weights, neurons, of_neurons))
     if run.config.p % 2:
         yield Row("distance_irrelevance", spectra.distance_irrelevance(logits))
+    else:
+        yield "fourier: distance irrelevance is left out, a + b and a - b tell a and b only for odd p"
     if epoch == max(run.checkpoints):
         same_kind = [one.ticket if run is pair.ticket else one.dense for one in pair.others]
         for other in [*same_kind, *(one for one in pair.runs if one is not run)]:

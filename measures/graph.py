@@ -57,6 +57,9 @@ def stages(pair: Pair) -> set[int]:
 
 
 def graph(pair: Pair, run: Run, epoch: int) -> Rows:
+    if pair.ticket.mask is None:
+        yield "graph is left out where a run has no mask"
+        return
     weights, seed = run.weights(epoch), run.config.seed
     if run is pair.ticket:
         yield from of_mask(run.mask, weights, "ticket", pair.pruning_rate)

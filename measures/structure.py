@@ -33,6 +33,9 @@ def mask_vectors(run: Run, rate: float, scope: str) -> dict[int, np.ndarray]:
 
 
 def structure(pair: Pair, run: Run, epoch: int) -> Rows:
+    if pair.ticket.mask is None:
+        yield "structure is left out where a run has no mask"
+        return
     ticket, rate, scope, first = pair.ticket, pair.pruning_rate, pair.ticket.config.scope, min(run.checkpoints)
     is_dense = run is pair.dense
     aligned = alignment(run.weights(first), run.weights(epoch), ticket.mask)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
 
+import numpy as np
+
 from common.errors import UserError
 from common.files import load_json, save_json
 from experiments.code_state import same_code, worst
@@ -23,18 +25,19 @@ COLUMNS = ("run", "other_run", "seed", "epoch", "other_epoch", "mask", "pruning_
 
 
 def find_pairs(root: Path, pattern: str, seeds: Sequence[int] | None) -> list[Pair]:
-    """Every finished ticket below ``root`` whose folder is like ``pattern``, with its dense run; those of other seeds know each other.
+    """Every finished ticket and control below ``root`` whose folder is like ``pattern``, with its dense run.
 
-    Damaged runs are named on stderr and left out, and so are those of other code, where there are runs of the code of now.
+        Those of one setting and other seeds know each other. Damaged runs are named on stderr and left out, and so are those of other
+    code, where there are runs of the code of now.
     """
     pairs, groups, codes = {}, {}, {}
-    for path in sorted(root.glob("*/mask.pth")):
-        folder = path.parent
-        if ASIDE in folder.name or not folder.match(pattern) or not (folder / "summary.json").exists():
-            continue
+    for folder in (
+        path.parent for path in sorted(root.glob(f"{pattern}/summary.json")) if ASIDE not in path.parent.name
+    ):
         try:
             ticket = read_result(folder)
-            if seeds is not None and ticket.settings["config"].get("seed") not in seeds:
+            is_of_seed = seeds is None or ticket.settings["config"].get("seed") in seeds
+            if not ticket.is_ticket or not is_of_seed:
                 continue
             beside = root / Path(ticket.settings["dense_run"]).name
             dense = dense_of(ticket, [read_result(beside)] if (beside / "summary.json").exists() else [])
@@ -45,7 +48,7 @@ def find_pairs(root: Path, pattern: str, seeds: Sequence[int] | None) -> list[Pa
             print(f"left out: {folder.name}: {error}", file=sys.stderr)
     if not pairs:
         raise UserError(
-            f"below {root} is no finished ticket with a mask like {pattern} beside its dense run; python main.py makes one"
+            f"below {root} is no finished ticket like {pattern} beside its dense run; python main.py makes one"
         )
     kept = same_code(codes)
     for one, other in permutations(kept, 2):
@@ -78,7 +81,9 @@ def analyze(pairs: Sequence[Pair], families: Sequence[str], output: Path):
 def measured(pair: Pair, family: str, cache: Path, progress) -> dict[str, list]:
     """``{"rows": ..., "left out": texts}`` of a family, from ``cache`` where that was made by this code of these files."""
     function, steps = FAMILIES[family], [(run, epoch) for run in pair.runs for epoch in run.checkpoints]
-    key = {"code": source_hash([function, Pair, Run], {}), "files": fingerprint(pair)}
+    config = pair.dense.config
+    roots = [function, Pair, Run, type(config.task).split, type(config.model).build]
+    key = {"code": source_hash(roots, {}), "files": fingerprint(pair)}
     try:
         stored = load_json(cache, {"key": dict, "rows": list, "left out": list})
     except UserError:
@@ -108,13 +113,13 @@ def line(run: Run, epoch: int, row: Row) -> list:
 
 def accuracies(run: Run) -> list[list]:
     """Train and test accuracy at the saved epochs, beside which the rest is read."""
-    known = dict(zip(run.metrics["epoch"].astype(int), range(len(run.metrics["epoch"])), strict=True))
-    return [
-        line(run, epoch, Row(name, float(run.metrics[name][known[epoch]])))
+    saved = np.flatnonzero(np.isin(run.metrics["epoch"], list(run.checkpoints)))
+    found = (
+        (int(run.metrics["epoch"][at]), name, float(run.metrics[name][at]))
         for name in ("train_acc", "test_acc")
-        for epoch in run.checkpoints
-        if epoch in known
-    ]
+        for at in saved
+    )
+    return [line(run, epoch, Row(name, value)) for epoch, name, value in found]
 
 
 def fingerprint(pair: Pair) -> str:

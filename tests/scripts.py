@@ -63,6 +63,7 @@ def call(script: str, *flags, size: tuple[str, ...] = TINY, draw: bool = False) 
         if not draw:
             stack.enter_context(patch.object(members, "plot_curves", _touch))
             stack.enter_context(patch.object(prune, "plot_comparison", _touch))
+            stack.enter_context(patch.object(analyze, "draw", lambda *given: []))
         try:
             status = SCRIPTS[script]([*size, *map(str, flags)])
         except SystemExit as stop:  # of the command line parser
