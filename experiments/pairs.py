@@ -67,7 +67,10 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A dense run and its ticket, or a control, whose mask is from ``mask_epoch`` of the dense run. ``others``: of other seeds."""
+    """A dense run and its ticket, whose mask is from ``mask_epoch`` of the dense run; or a control, or the dense run trained again.
+
+    ``others``: the pairs of the same setting and other seeds.
+    """
 
     dense: Run
     ticket: Run
@@ -79,8 +82,8 @@ class Pair:
         return self.dense, self.ticket
 
     @property
-    def pruning_rate(self) -> float:
-        return self.ticket.config.pruning_rate
+    def pruning_rate(self) -> float | None:
+        return None if self.ticket.mask is None else self.ticket.config.pruning_rate
 
 
 def _settings(folder: Path) -> tuple[dict, Dense]:
@@ -98,16 +101,14 @@ def _saved(folder: Path) -> dict[int, Path]:
 
 
 def open_pair(dense_folder: Path, ticket_folder: Path) -> Pair:
-    """Raises UserError where a run is missing or damaged, or the ticket is none of this dense run."""
+    """A dense run, and a ticket or a control of it, or the same run trained again. Raises UserError where it is none of these."""
     (dense_settings, dense), (settings, ticket) = _settings(dense_folder), _settings(ticket_folder)
     if isinstance(dense, Ticket):
         raise UserError(f"{dense_folder} holds a ticket; give the folder of its dense run")
-    if not isinstance(ticket, Ticket):
-        raise UserError(f"{ticket_folder} holds a dense run; give the folder of a ticket")
-    if not same_run(dense_settings["identity"], completed(settings["identity"].get("dense"))):
-        raise UserError(
-            f"{ticket_folder} is a ticket of another dense run, {settings.get('dense_run')}, not of {dense_folder}"
-        )
+    if not same_run(dense_settings["identity"], completed(settings["identity"].get("dense", settings["identity"]))):
+        raise UserError(f"{ticket_folder} is no ticket of {dense_folder}; its dense run is {settings.get('dense_run')}")
+    if dense_folder.name == ticket_folder.name:
+        raise UserError(f"both runs are called {dense_folder.name}, by which the table tells them; rename a folder")
     use_cpu(dense)
     one, other = Run(dense_folder, dense, _saved(dense_folder)), Run(ticket_folder, ticket, _saved(ticket_folder))
     if not (ticket_folder / "mask.pth").exists():

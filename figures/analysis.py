@@ -16,17 +16,18 @@ RANDOM = {"random": ("x", "0.55"), "shuffled": ("s", COLORS[2]), "shuffled_degre
 
 @dataclass(frozen=True)
 class Shown:
-    """Pairs of one setting, one for each seed: ``{name of a run: columns of its metrics.csv}``, and the rate of their masks."""
+    """Pairs of one setting, one for each seed: ``{name of a run: columns of its metrics.csv}``, and the rate of their masks, if any."""
 
     setting: str
     dense: Mapping[str, Metrics]
     tickets: Mapping[str, Metrics]
-    pruning_rate: float
+    pruning_rate: float | None
 
     def rows(self, table):
         """Those of the table; of a dense run's masks the ones at this rate, or that are compared at several."""
         own, rate = {*self.dense, *self.tickets}, table["pruning_rate"]
-        is_of_rate = rate.isna() | rate.eq(self.pruning_rate) | table["measure"].eq("jaccard_distance")
+        is_compared = table["measure"].eq("jaccard_distance") & (self.pruning_rate is not None)
+        is_of_rate = rate.isna() | rate.eq(self.pruning_rate) | is_compared
         return table[table["run"].isin(own) & (table["other_run"].isna() | table["other_run"].isin(own)) & is_of_rate]
 
     @property

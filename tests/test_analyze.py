@@ -133,6 +133,15 @@ def test_every_pair_below_a_root(runs, tmp_path):
     assert len([*tmp_path.glob("*/frequencies.png")]) == 2, "a ticket and a control"
 
 
+def test_a_run_that_is_trained_again_is_compared_with_itself(runs, tmp_path):
+    dense = Path(pair_of(runs)[0].partition("=")[2])
+    shutil.copytree(dense, tmp_path / "again")
+    flags = [f"--dense_run={dense}", f"--ticket_run={tmp_path / 'again'}", "--measures", "fourier", "graph"]
+    assert "graph is left out" in succeed("analyze", *flags, size=()).out
+    rows = pandas.read_csv(tmp_path / "again" / "analysis" / "analysis.csv")
+    assert rows[rows["measure"].eq("cosine_of_logit_shares")]["value"].tolist() == pytest.approx([1, 1])
+
+
 def test_a_damaged_run_below_a_root_is_named_and_left_out(runs, tmp_path):
     shutil.copytree(runs, tmp_path / "runs")
     ticket = Path(pair_of(tmp_path / "runs")[1].partition("=")[2])
@@ -170,9 +179,10 @@ def test_refusals(runs, tmp_path):
         ([dense], ["--ticket_run"]),
         ([dense, ticket, f"--root={runs}"], ["--root"]),
         ([], ["--root"]),
-        ([other, ticket], ["ticket of another dense run"]),
+        ([other, ticket], ["is no ticket of", "its dense run is"]),
         ([f"--dense_run={ticket_path}", ticket], ["holds a ticket"]),
-        ([dense, dense.replace("dense_run", "ticket_run")], ["holds a dense run"]),
+        ([dense, other.replace("dense_run", "ticket_run")], ["is no ticket of"]),
+        ([dense, dense.replace("dense_run", "ticket_run")], ["both runs are called"]),
         ([dense, f"--ticket_run={runs / 'nothing'}"], ["is not there"]),
         ([f"--root={tmp_path}"], ["no finished ticket"]),
     ):
