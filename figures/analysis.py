@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +17,7 @@ RANDOM = {"random": ("x", "0.55"), "shuffled": ("s", COLORS[2]), "shuffled_degre
 
 @dataclass(frozen=True)
 class Shown:
-    """Pairs of one setting, one for each seed: ``{name of a run: columns of its metrics.csv}``, and the rate of their masks, if any."""
+    """Pairs of one setting, one for each seed: ``{name of a run: columns of its metrics.csv}``, and their masks' rate, if any."""
 
     setting: str
     dense: Mapping[str, Metrics]
@@ -35,8 +36,7 @@ class Shown:
         return 1 if len(self.dense) == 1 else 0.55
 
 
-@dataclass(frozen=True)
-class Curve:
+class Curve(NamedTuple):
     """A measure over the epochs; in a ``color`` of its own where only the dense run has it."""
 
     measure: str
@@ -46,8 +46,7 @@ class Curve:
     color: str | None = None
 
 
-@dataclass(frozen=True)
-class Panel:
+class Panel(NamedTuple):
     """Curves on one pair of axes."""
 
     label: str
