@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
 
-import numpy as np
-
 from common.errors import UserError
 from common.files import load_json, save_json
 from experiments.code_state import same_code, worst
@@ -27,13 +25,12 @@ COLUMNS = ("run", "other_run", "seed", "epoch", "other_epoch", "mask", "pruning_
 def find_pairs(root: Path, pattern: str, seeds: Sequence[int] | None) -> list[Pair]:
     """Every finished ticket and control below ``root`` whose folder is like ``pattern``, with its dense run.
 
-        Those of one setting and other seeds know each other. Damaged runs are named on stderr and left out, and so are those of other
+    Those of one setting and other seeds know each other. Damaged runs are named on stderr and left out, and so are those of other
     code, where there are runs of the code of now.
     """
     pairs, groups, codes = {}, {}, {}
-    for folder in (
-        path.parent for path in sorted(root.glob(f"{pattern}/summary.json")) if ASIDE not in path.parent.name
-    ):
+    folders = [path.parent for path in sorted(root.glob(f"{pattern}/summary.json")) if ASIDE not in path.parent.name]
+    for folder in folders:
         try:
             ticket = read_result(folder)
             is_of_seed = seeds is None or ticket.settings["config"].get("seed") in seeds
@@ -62,20 +59,22 @@ def analyze(pairs: Sequence[Pair], families: Sequence[str], output: Path):
     import pandas
     from tqdm import tqdm
 
-    rows, notes = [], {}
+    tables, notes = [], {}
     steps = len(families) * sum(len(run.checkpoints) for pair in pairs for run in pair.runs)
     with tqdm(total=steps, leave=False, disable=None, unit="epoch") as bar:  # shows on a terminal only
         for pair in pairs:
-            rows += [row for run in pair.runs for row in accuracies(run)]
+            rows = [row for run in pair.runs for row in accuracies(run)]
             for family in families:
                 bar.set_description(f"{pair.ticket.config.kind} seed {pair.ticket.config.seed}, {family}")
                 found = measured(pair, family, output / "cache" / pair.ticket.name / f"{family}.json", bar.update)
                 rows += found["rows"]
                 notes |= dict.fromkeys(found["left out"])
+            table = pandas.DataFrame(rows, columns=list(COLUMNS))
+            tables.append(table.assign(draw=table.groupby(list(COLUMNS), dropna=False).cumcount()))
     for note in notes:
         print(note)
-    # A dense run of several tickets has what does not depend on them several times.
-    return pandas.DataFrame(rows, columns=list(COLUMNS)).drop_duplicates(ignore_index=True)
+    # A dense run of several tickets has what does not depend on them once; of random masks each draw stays, equal or not.
+    return pandas.concat(tables).drop_duplicates(ignore_index=True).drop(columns="draw")
 
 
 def measured(pair: Pair, family: str, cache: Path, progress) -> dict[str, list]:
@@ -113,24 +112,17 @@ def line(run: Run, epoch: int, row: Row) -> list:
 
 def accuracies(run: Run) -> list[list]:
     """Train and test accuracy at the saved epochs, beside which the rest is read."""
-    saved = np.flatnonzero(np.isin(run.metrics["epoch"], list(run.checkpoints)))
-    found = (
-        (int(run.metrics["epoch"][at]), name, float(run.metrics[name][at]))
-        for name in ("train_acc", "test_acc")
-        for at in saved
-    )
-    return [line(run, epoch, Row(name, value)) for epoch, name, value in found]
+    epochs = run.metrics["epoch"].tolist()
+    saved = [(int(epoch), at) for at, epoch in enumerate(epochs) if epoch in run.checkpoints]
+    names = ("train_acc", "test_acc")
+    return [line(run, epoch, Row(name, float(run.metrics[name][at]))) for name in names for epoch, at in saved]
 
 
 def fingerprint(pair: Pair) -> str:
     """Changes where a file of a pair, or of those of other seeds, does."""
     runs = [run for one in (pair, *pair.others) for run in one.runs]
-    files = [
-        path
-        for run in runs
-        for path in (*run.checkpoints.values(), run.folder / "mask.pth", run.folder / "metrics.csv")
-    ]
-    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.exists()]
+    files = [path for run in runs for path in sorted(run.folder.glob("*")) if path.suffix in (".pth", ".csv")]
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return hashlib.sha256(json.dumps(stats).encode()).hexdigest()
 
 
