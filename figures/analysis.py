@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
@@ -196,29 +197,31 @@ def draw_frequencies(rows, shown: Shown, path: Path) -> None:
 
 
 def draw_masks(rows, shown: Shown, path: Path) -> None:
-    """Jaccard distance of the dense run's masks: over a fixed number of epochs, and of all pairs; means over seeds."""
+    """Jaccard distance of the dense run's masks: over a fixed number of epochs, and of all pairs, the mean over seeds."""
     rows = rows[rows["measure"].eq("jaccard_distance") & rows["part"].eq("all")]
-    means = rows.groupby(["pruning_rate", "epoch", "other_epoch"], as_index=False)["value"].mean()
-    apart = means["epoch"] - means["other_epoch"]
-    epochs = sorted({*means["epoch"], *means["other_epoch"].astype(int)})
+    rates = sorted(rows["pruning_rate"].unique()) if len(shown.dense) == 1 else [shown.pruning_rate]
+    styles = dict(zip(rates, ("o-", "s--", "^:", "v-."), strict=False))
+    means = (
+        rows[rows["pruning_rate"].eq(shown.pruning_rate)].groupby(["epoch", "other_epoch"])["value"].mean().unstack()
+    )
+    epochs = sorted({*means.index, *means.columns.astype(int)})
     step = int(np.bincount(np.diff(epochs)).argmax())  # the usual distance of checkpoints
     with _figure(path, 10, 4.2) as figure:
         left, right = figure.subfigures(1, 2)
         accuracy, successive = left.subplots(2, 1, sharex=True)
-        for metrics in shown.dense.values():
-            accuracy.plot(metrics["epoch"], metrics["test_acc"], color=DENSE, alpha=shown.alpha)
         accuracy_axis(accuracy, "test accuracy, dense")
-        for (rate, own), color in zip(means[apart.eq(step)].groupby("pruning_rate"), COLORS[2:], strict=False):
-            middle = own["epoch"] - step / 2
-            successive.plot(middle, own["value"], "o-", color=color, markersize=3, label=f"rate {rate:g}")
+        beside = rows[(rows["epoch"] - rows["other_epoch"]).eq(step)]
+        for (name, metrics), color in zip(shown.dense.items(), cycle(COLORS)):
+            accuracy.plot(metrics["epoch"], metrics["test_acc"], color=color)
+            for rate, style in styles.items():
+                own = beside[beside["run"].eq(name) & beside["pruning_rate"].eq(rate)]
+                label = f"seed {own['seed'].iloc[0]}, rate {rate:g}"
+                successive.plot(own["epoch"] - step / 2, own["value"], style, color=color, markersize=3, label=label)
         successive.set(ylabel=f"Jaccard distance of masks\n{step:,} epochs apart", xlabel="epoch", ylim=(0, None))
         successive.xaxis.set_major_formatter("{x:,.0f}")
         successive.set_xlim(0, epochs[-1])
-        successive.legend(loc="best")
-        table = means[means["pruning_rate"].eq(shown.pruning_rate)].pivot(
-            index="epoch", columns="other_epoch", values="value"
-        )
-        square = table.reindex(index=epochs, columns=epochs).fillna(0).to_numpy()
+        successive.legend(loc="best", fontsize=7)
+        square = means.reindex(index=epochs, columns=epochs).fillna(0).to_numpy()
         axes = right.subplots()
         image = axes.imshow(square + square.T, vmin=0)
         ticks = range(0, len(epochs), -(-len(epochs) // 20))
