@@ -1,9 +1,9 @@
-"""How much of where training starts is left in the weights from which a mask is taken.
+"""Masks and weights compared: how much of the start is left, how alike two masks are, what a mask cuts off.
 
 Weights and masks are ``{name: array}`` of the same shapes; all matrices together are one vector.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -35,3 +35,45 @@ def alignment(start: Mapping, later: Mapping, mask: Mapping) -> dict[str, float]
         "same_signs_kept": float(signs.mean()) if len(signs) else float("nan"),
         "mask_l2norm": float(np.linalg.norm(later)),
     }
+
+
+def jaccard_distance(one: np.ndarray, other: np.ndarray) -> float:
+    """1 - |and| / |or| of two masks as bool vectors, ``(N), (N) -> float``: 0 where they are the same, 1 where they share nothing."""
+    either = np.count_nonzero(one | other)
+    return 1 - np.count_nonzero(one & other) / either if either else 0.0
+
+
+def overlap(one: Mapping, other: Mapping) -> float:
+    """The share of the weights that the mask ``other`` keeps which ``one`` keeps as well; nan where it keeps none."""
+    kept = sum(np.count_nonzero(other[name]) for name in other)
+    both = sum(np.count_nonzero(one[name] & other[name]) for name in other)
+    return both / kept if kept else float("nan")
+
+
+def chance_overlap(one: Mapping, other: Mapping) -> float:
+    """What ``overlap`` is expected to be where ``one`` keeps as many weights of each matrix, at random places."""
+    kept = sum(np.count_nonzero(other[name]) for name in other)
+    both = sum(np.count_nonzero(other[name]) * one[name].mean() for name in other)
+    return float(both / kept) if kept else float("nan")
+
+
+def degree_overlap(one: Mapping, other: Mapping) -> float:
+    """The same where ``one`` keeps as many weights of each row and each column: row sum times column sum over all.
+
+    To first order; where that is above 1 it is 1.
+    """
+    kept = sum(np.count_nonzero(other[name]) for name in other)
+    both = 0.0
+    for name in other:
+        rows, columns, total = one[name].sum(1), one[name].sum(0), max(1, np.count_nonzero(one[name]))
+        both += (np.minimum(np.outer(rows, columns) / total, 1) * other[name]).sum()
+    return float(both / kept) if kept else float("nan")
+
+
+def dead_units(mask: Mapping, sides: Sequence[tuple[str, int]]) -> int:
+    """How many units of one kind a mask leaves without input or without output.
+
+    ``sides``: where their weights are, ``[(matrix, the axis of units), ...]``, as pruning.controls.units_of gives them.
+    """
+    alive = np.all([mask[name].any(1 - axis) for name, axis in sides], axis=0)
+    return int(np.count_nonzero(~alive))

@@ -42,7 +42,7 @@ def check_recorded(metrics: Metrics, label: str) -> None:
 
 
 @contextmanager
-def _stacked_axes(path: Path, heights: Sequence[float]) -> Iterator[Sequence]:
+def stacked_axes(path: Path, heights: Sequence[float]) -> Iterator[Sequence]:
     """Axes of these heights (inches) above one another, on one epoch axis; on leaving, the picture goes to ``path``."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -58,7 +58,7 @@ def _stacked_axes(path: Path, heights: Sequence[float]) -> Iterator[Sequence]:
         figure.savefig(path)
 
 
-def _accuracy_axis(axes, label: str) -> None:
+def accuracy_axis(axes, label: str) -> None:
     axes.set_ylabel(label)
     axes.set_ylim(-0.03, 1.03)
 
@@ -66,12 +66,12 @@ def _accuracy_axis(axes, label: str) -> None:
 def plot_curves(metrics: Metrics, title: str, path: Path) -> None:
     """Train and test accuracy of one run over its epochs, and the losses below, to ``path``."""
     check_recorded(metrics, title)
-    with _stacked_axes(path, (2.4, 2.4)) as (accuracy, loss):
+    with stacked_axes(path, (2.4, 2.4)) as (accuracy, loss):
         for part, style in (("train", "--"), ("test", "-")):
             accuracy.plot(metrics["epoch"], metrics[f"{part}_acc"], style, color=COLORS[0], label=part)
             loss.plot(metrics["epoch"], metrics[f"{part}_loss"], style, color=COLORS[0], label=part)
         accuracy.set_title(title)
-        _accuracy_axis(accuracy, "accuracy")
+        accuracy_axis(accuracy, "accuracy")
         accuracy.legend(loc="best")
         loss.set_ylabel("loss (log axis)")
         loss.set_yscale("log", nonpositive="mask")
@@ -84,7 +84,7 @@ def plot_comparison(runs: Mapping[str, tuple[Metrics, Generalization]], path: Pa
     """
     for label, (metrics, _) in runs.items():
         check_recorded(metrics, label)
-    with _stacked_axes(path, (3.6,)) as (axes,):
+    with stacked_axes(path, (3.6,)) as (axes,):
         for (label, (metrics, found)), color in zip(runs.items(), cycle(COLORS)):
             axes.plot(metrics["epoch"], metrics["train_acc"], "--", color=color, alpha=0.6, label=f"{label}, train")
             axes.plot(metrics["epoch"], metrics["test_acc"], color=color, label=f"{label}, test: t_gen {found}")
@@ -92,7 +92,7 @@ def plot_comparison(runs: Mapping[str, tuple[Metrics, Generalization]], path: Pa
                 axes.axvline(found.t_gen, color=color, linewidth=0.7)
         axes.axhline(t_gen_threshold, color="0.6", linewidth=0.7, linestyle=":")
         axes.set_title(f"Thin lines: t_gen, from which test accuracy stays at {t_gen_threshold:g} or above", pad=8)
-        _accuracy_axis(axes, "accuracy")
+        accuracy_axis(axes, "accuracy")
         axes.figure.legend(loc="outside lower center", ncols=2)
 
 
@@ -111,7 +111,7 @@ def plot_entropy(runs: Mapping[str, Spectra], path: Path) -> None:
     Low entropy is periodic: a cosine has 0, a flat spectrum ln f.
     """
     num_frequencies = set()
-    with _stacked_axes(path, (1.8, 2.8)) as (accuracy, entropy):
+    with stacked_axes(path, (1.8, 2.8)) as (accuracy, entropy):
         for (label, run), color in zip(runs.items(), COLORS, strict=False):
             accuracy.plot(list(run.test_acc), list(run.test_acc.values()), color=color, label=label)
             for name, style, of_epoch in (("input weights", "o-", run.inputs), ("output weights", "s--", run.outputs)):
@@ -120,7 +120,7 @@ def plot_entropy(runs: Mapping[str, Spectra], path: Path) -> None:
                 num_frequencies |= {matrix.shape[1] // 2 for matrix in of_epoch.values()}
         for f in sorted(num_frequencies):
             entropy.axhline(np.log(f), color="0.5", linewidth=0.7, linestyle=":", label=f"flat spectrum: ln {f}")
-        _accuracy_axis(accuracy, "test accuracy")
+        accuracy_axis(accuracy, "test accuracy")
         accuracy.legend(loc="best")
         entropy.set_ylabel("frequency entropy (nats)")
         entropy.set_ylim(bottom=0)

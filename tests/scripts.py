@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import torch
 
+import analyze
 import main
 import prune
 import train
@@ -22,7 +23,7 @@ from experiments import members
 from experiments.recording import Recorder
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SCRIPTS = {"main": main.main, "train": train.main, "prune": prune.main}
+SCRIPTS = {"analyze": analyze.main, "main": main.main, "train": train.main, "prune": prune.main}
 # Milliseconds to train, and it learns something; given before the flags of a test, which override them.
 TINY = (
     *("--device=cpu", "--threads=1", "--fn_name=multiply", "--p=7", "--frac_train=0.5"),
@@ -62,6 +63,7 @@ def call(script: str, *flags, size: tuple[str, ...] = TINY, draw: bool = False) 
         if not draw:
             stack.enter_context(patch.object(members, "plot_curves", _touch))
             stack.enter_context(patch.object(prune, "plot_comparison", _touch))
+            stack.enter_context(patch.object(analyze, "draw", lambda *given: []))
         try:
             status = SCRIPTS[script]([*size, *map(str, flags)])
         except SystemExit as stop:  # of the command line parser

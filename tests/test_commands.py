@@ -139,7 +139,7 @@ def test_what_main_recommends_works_for_that_kind_of_run(place, flags, size):
 
 
 @pytest.mark.parametrize(
-    "script", ["main", "train", "prune", "sweep", "visualize", "report", "train_mnist", "prune_mnist"]
+    "script", ["main", "train", "prune", "sweep", "visualize", "analyze", "report", "train_mnist", "prune_mnist"]
 )
 def test_ctrl_c_in_the_first_second_leaves_no_traceback(place, script):
     """While the imports run."""
@@ -230,12 +230,23 @@ ROOMS = {
     "configs": {"common", "data", "models", "pruning", "training"},
     "experiments": {"common", "analysis", "models", "data", "pruning", "training", "configs", "figures"},
     "figures": {"common", "analysis", "training"},
-    "reporting": {"common", "analysis", "training", "configs", "experiments", "figures"},
+    "measures": {"common", "analysis", "training", "pruning", "experiments"},
+    "reporting": {"common", "analysis", "training", "configs", "experiments", "measures", "figures"},
 }
 
 
 def test_imports_point_one_way_and_all_but_scripts_have_a_room():
-    scripts_at_the_root = {"main", "train", "train_mnist", "prune", "prune_mnist", "visualize", "sweep", "report"}
+    scripts_at_the_root = {
+        "main",
+        "train",
+        "train_mnist",
+        "prune",
+        "prune_mnist",
+        "visualize",
+        "analyze",
+        "sweep",
+        "report",
+    }
     assert {path.stem for path in REPOSITORY.glob("*.py")} == scripts_at_the_root
     for room, may_import in ROOMS.items():
         for path in (REPOSITORY / room).glob("*.py"):

@@ -10,12 +10,21 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from analysis.fourier import (
+    by_sum,
+    distance_irrelevance,
     dominant_frequency,
     effective_input,
     effective_output,
+    excluded_logits,
     frequency_entropy,
+    grid_spectrum,
+    key_frequencies,
+    logit_shares,
     neuron_entropy,
     neuron_order,
+    phase_alignment,
+    phases,
+    restricted_logits,
     spectrum,
 )
 
@@ -153,3 +162,93 @@ def test_effective_weights_are_the_written_products_in_either_network():
     transformer = {"W_E": mlp["W_E"], "W_U": mlp["W_U"], "blocks.0.W_in": torch.ones(8, d)}
     np.testing.assert_array_equal(effective_input(transformer), mlp["W_E"])
     np.testing.assert_array_equal(effective_output(transformer), mlp["W_U"])
+
+
+# ---- on the grid of all pairs
+
+
+def votes(p: int, keys, amplitude=lambda a, b, k: 1.0) -> np.ndarray:
+    """Logits (p, p, p): the sum over keys of amplitude cos 2 pi k (a + b - c) / p."""
+    a, b, c = np.ogrid[:p, :p, :p]
+    return sum(amplitude(a, b, k) * np.cos(2 * np.pi * k * (a + b - c) / p) for k in keys)
+
+
+@pytest.mark.parametrize("p", [11, 12, 67])
+def test_logits_of_a_network_that_adds_are_all_explained_by_its_frequencies(p):
+    keys = [2, (p - 1) // 2]  # the highest, too
+    shares = logit_shares(3 * votes(p, keys) + np.random.default_rng(0).normal(size=(p, p, 1)))
+    np.testing.assert_allclose(shares[[k - 1 for k in keys]], 0.5)
+    assert shares.sum() == pytest.approx(1)
+    if p % 2 == 0:
+        assert logit_shares(votes(p, [p // 2]))[-1] == pytest.approx(1), "which has no mirror"
+
+
+def test_noise_is_explained_by_one_over_p_squared():
+    p, random = 31, np.random.default_rng(0)
+    found = np.mean([logit_shares(random.normal(size=(p, p, p))).sum() for _ in range(5)])
+    assert found == pytest.approx(1 / p**2, rel=0.3)
+    assert logit_shares(np.zeros((5, 5, 5))).tolist() == [0, 0]
+
+
+def test_restricted_and_excluded_logits_are_projections_on_cos_and_sin_of_the_sum():
+    p, keys, random = 7, [1, 3], np.random.default_rng(1)
+    logits = random.normal(size=(p, p, p))
+    a, b = np.ogrid[:p, :p]
+    component = np.zeros_like(logits)
+    for k in keys:
+        for wave in (np.cos(2 * np.pi * k * (a + b) / p), np.sin(2 * np.pi * k * (a + b) / p)):
+            wave = wave / np.linalg.norm(wave)
+            component += wave[:, :, None] * (wave[:, :, None] * logits).sum((0, 1))
+    np.testing.assert_allclose(excluded_logits(logits, keys), logits - component, atol=1e-12)
+    np.testing.assert_allclose(restricted_logits(logits, keys), component + logits.mean((0, 1)), atol=1e-12)
+    adds = votes(p, keys) + random.normal(size=p)
+    np.testing.assert_allclose(restricted_logits(adds, np.array(keys)), adds, atol=1e-12)
+    np.testing.assert_allclose(excluded_logits(votes(p, [2]), keys), votes(p, [2]), atol=1e-12)
+
+
+def test_the_mean_by_sum_pair_by_pair():
+    p, values = 5, np.random.default_rng(2).normal(size=(5, 5, 3))
+    slow = [np.mean([values[a, b] for a in range(p) for b in range(p) if (a + b) % p == s], axis=0) for s in range(p)]
+    np.testing.assert_allclose(by_sum(values), slow)
+
+
+@pytest.mark.parametrize("p", [7, 8, 31])
+def test_a_neuron_of_one_frequency_has_it_whichever_way_it_is_combined(p):
+    top = (p - 1) // 2
+    for k in (1, top):
+        one = cosine(p, k, 0.3)
+        neurons = np.stack([5 + one[:, None] + 0 * one, one[:, None] + one, one[:, None] * one, 2 * one - one[:, None]])
+        np.testing.assert_allclose(grid_spectrum(neurons)[:, k - 1], 1)
+    mixed = np.stack([cosine(p, 1, 0)[:, None] * cosine(p, top, 0), np.full((p, p), 3.0)])
+    np.testing.assert_allclose(grid_spectrum(mixed), 0, atol=1e-12)
+    noise = np.random.default_rng(0).normal(size=(20, p, p))
+    assert grid_spectrum(noise).sum(-1).max() < 1
+
+
+def test_key_frequencies_are_those_of_half_of_some_neurons_variance():
+    shares = np.array([[0.6, 0.3, 0.0], [0.2, 0.4, 0.3], [0.0, 0.0, 0.5]])
+    assert key_frequencies(shares).tolist() == [1, 3]
+    assert key_frequencies(np.zeros((2, 3))).tolist() == []
+
+
+def test_phases_of_a_network_that_adds():
+    p, random = 31, np.random.default_rng(3)
+    frequency, phase = random.integers(1, 16, 40), random.uniform(-math.pi, math.pi, 40)
+    into = np.stack([1.7 * cosine(p, k, one) for k, one in zip(frequency, phase, strict=True)])
+    out = np.stack([0.4 * cosine(p, k, 2 * one) for k, one in zip(frequency, phase, strict=True)])
+    np.testing.assert_allclose(phases(into, frequency), phase)
+    assert phase_alignment(phases(into, frequency), phases(out, frequency)) == pytest.approx(1)
+    assert phase_alignment(phase, 2 * phase + math.pi / 2) == pytest.approx(0)
+    assert math.isnan(phase_alignment(phase[:0], phase[:0]))
+
+
+def test_distance_irrelevance_of_a_clock_and_of_a_pizza():
+    p = 31
+    pizza = votes(p, [1, 4], lambda a, b, k: np.abs(np.cos(np.pi * k * (a - b) / p)))
+    assert distance_irrelevance(pizza) == pytest.approx(0, abs=1e-12)
+    a, b = np.ogrid[:p, :p]
+    of_sum = np.zeros((p, p, p))
+    of_sum[a, b, (a + b) % p] = np.random.default_rng(0).normal(size=p)[(a + b) % p]
+    assert distance_irrelevance(of_sum) == pytest.approx(1)
+    with pytest.raises(ValueError, match="odd"):
+        distance_irrelevance(np.zeros((4, 4, 4)))

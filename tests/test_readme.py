@@ -75,11 +75,13 @@ def test_the_commands_of_readme_work_as_they_stand_there(everything):
         elif name == "sweep":
             said = succeed(name, *flags, "--list", size=()).out
             assert re.search(r"0 of \d+ runs are done", said), command
+        elif name == "analyze":
+            assert "wrote" in succeed(name, *flags, size=()).out
         elif name == "report":
             assert "| mlp_multiply" in succeed(name, *flags, size=()).out
         else:
             succeed(name, *flags, size=size_of(command))
-    assert called == {"train", "prune", "main", "visualize", "train_mnist", "prune_mnist", "report", "sweep"}
+    assert called == {"train", "prune", "main", "visualize", "train_mnist", "prune_mnist", "report", "analyze", "sweep"}
 
 
 def test_every_sweep_that_comes_with_it_can_be_listed(everything):

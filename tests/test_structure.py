@@ -1,9 +1,17 @@
-"""How start and later weights agree: cases with a known answer."""
+"""Masks and weights compared: cases with a known answer."""
 
 import numpy as np
 import pytest
 
-from analysis.structure import alignment, cosine
+from analysis.structure import (
+    alignment,
+    chance_overlap,
+    cosine,
+    dead_units,
+    degree_overlap,
+    jaccard_distance,
+    overlap,
+)
 
 
 def test_an_angle_that_is_known():
@@ -29,3 +37,40 @@ def test_a_mask_that_keeps_nothing_has_no_agreement():
     found = alignment(one, one, {"W": np.zeros((2, 2), dtype=bool)})
     assert np.isnan(found["cosine_kept"])
     assert np.isnan(found["same_signs_kept"])
+
+
+def test_two_masks():
+    one, other = np.array([True, True, False, False]), np.array([True, False, True, False])
+    assert jaccard_distance(one, other) == pytest.approx(2 / 3)
+    assert (jaccard_distance(one, one), jaccard_distance(one, ~one)) == (0, 1)
+    assert jaccard_distance(one & ~one, one & ~one) == 0
+    assert overlap({"W": one}, {"W": other}) == 0.5
+    assert overlap({"W": one, "V": one}, {"W": other, "V": one}) == 0.75
+    assert np.isnan(overlap({"W": one}, {"W": one & ~one}))
+
+
+def test_overlap_by_chance_is_the_mean_over_shuffled_masks():
+    random = np.random.default_rng(0)
+    one = {"W": random.random((8, 9)) < 0.7, "V": random.random((9, 4)) < 0.2}
+    other = {name: random.random(kept.shape) < 0.4 for name, kept in one.items()}
+
+    def shuffled():
+        return {name: random.permutation(kept.ravel()).reshape(kept.shape) for name, kept in one.items()}
+
+    mean = np.mean([overlap(shuffled(), other) for _ in range(4000)])
+    assert chance_overlap(one, other) == pytest.approx(mean, abs=0.01)
+
+
+def test_overlap_by_degrees_knows_which_rows_are_empty():
+    one = {"W": np.repeat([[True], [False]], 6, axis=1)}
+    assert degree_overlap(one, {"W": one["W"]}) == 1
+    assert degree_overlap(one, {"W": ~one["W"]}) == 0
+    assert chance_overlap(one, {"W": one["W"]}) == 0.5
+    even = {"W": np.eye(4, dtype=bool)}
+    assert degree_overlap(even, even) == 0.25, "a weight in each row and column, and four places for it"
+
+
+def test_a_unit_without_input_or_without_output_is_dead():
+    mask = {"W_E": np.array([[1, 0], [0, 0], [1, 1]]) > 0, "W_inproj": np.array([[0, 1, 1], [0, 0, 0]]) > 0}
+    assert dead_units(mask, [("W_E", 0), ("W_inproj", 1)]) == 2, "the first goes nowhere, the second sees nothing"
+    assert dead_units(mask, [("W_inproj", 0)]) == 1

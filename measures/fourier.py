@@ -1,0 +1,97 @@
+"""Which frequencies a network adds with, how it combines them, and whether dense run and ticket do the same."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from analysis import fourier as spectra
+from analysis.structure import cosine
+from experiments.pairs import Pair, Run
+from measures.row import Row, Rows
+
+
+@torch.no_grad()
+def on_grid(run: Run, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits (p, p, c) and the activations of the last hidden layer (m, p, p) for all ordered pairs, in float64."""
+    model, p, seen = run.network(epoch), run.config.p, []
+
+    def recorded(act: Callable) -> Callable:
+        return lambda x: seen.append(act(x)) or seen[-1]
+
+    for module in model.modules():
+        if hasattr(module, "act"):
+            module.act = recorded(module.act)
+    logits = model(torch.cartesian_prod(torch.arange(p), torch.arange(p)))
+    return logits.unflatten(0, (p, p)).numpy(), seen[-1].T.unflatten(1, (p, p)).numpy()
+
+
+@lru_cache(maxsize=256)
+def learned(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """The key frequencies of a run's last checkpoint, and the share of each frequency in its logits, ``(keys,), (f,)``."""
+    logits, neurons = on_grid(run, max(run.checkpoints))
+    return spectra.key_frequencies(spectra.grid_spectrum(neurons)), spectra.logit_shares(logits)
+
+
+def loss_on(run: Run, logits: np.ndarray, part: str) -> float:
+    """The run's loss of logits (p, p, c) on its training or test set."""
+    x, y = getattr(run.split, f"{part}_x"), getattr(run.split, f"{part}_y")
+    return float(run.loss(torch.tensor(logits)[x[:, 0], x[:, 1]], y))
+
+
+def aligned(weights: dict[str, np.ndarray], neurons: np.ndarray, shares: np.ndarray) -> float:
+    """How the phases agree with which a neuron reads and writes, at its strongest frequency (analysis.fourier.phase_alignment).
+
+    The MLP's from its weights. Elsewhere a neuron does not read numbers directly: there it is half the phase of its activation as
+    a function of a + b, which is the same in a neuron that adds.
+    """
+    if "W_inproj" in weights and "W_h.0" not in weights:
+        into, out = spectra.effective_input(weights), spectra.effective_output(weights)
+        frequency, times = spectra.dominant_frequency(into)[0], 1
+    else:
+        into = spectra.by_sum(np.moveaxis(neurons, 0, -1)).T
+        blocks = [weight for name, weight in weights.items() if name.endswith(".W_out")]  # (d, m)
+        out = blocks[-1].T @ weights["W_U"] if blocks else spectra.effective_output(weights)
+        frequency, times = np.where(shares.any(-1), shares.argmax(-1) + 1, 0), 2
+    used = (frequency > 0) & (spectra.dominant_frequency(out)[0] > 0)
+    phase_in, phase_out = (spectra.phases(matrix[used], frequency[used]) for matrix in (into, out))
+    return spectra.phase_alignment(phase_in / times, phase_out)
+
+
+def fourier(pair: Pair, run: Run, epoch: int) -> Rows:
+    if run.config.task.name != "modular":
+        yield "fourier is left out: images have no frequencies"
+        return
+    weights = run.weights(epoch)
+    into, out = spectra.effective_input(weights), spectra.effective_output(weights)
+    yield Row("frequency_entropy", spectra.frequency_entropy(into), "input")
+    yield Row("frequency_entropy", spectra.frequency_entropy(out), "output")
+    if run.config.fn_name != "add":
+        yield f"fourier: all but the entropy is left out, it is defined for add, not for {run.config.fn_name}"
+        return
+    (logits, neurons), (keys, at_end) = on_grid(run, epoch), learned(run)
+    of_neurons, shares = spectra.grid_spectrum(neurons), spectra.logit_shares(logits)
+    now = spectra.key_frequencies(of_neurons)
+    yield Row("key_frequencies", len(now))
+    for k in now:  # how many neurons have it
+        yield Row("key_frequencies", int((of_neurons[:, k - 1] >= spectra.KEY_SHARE).sum()), str(k))
+    for part, share in {"all": shares.sum(), "keys": shares[keys - 1].sum(), **dict(enumerate(shares, 1))}.items():
+        yield Row("logit_share", float(share), str(part))
+    restricted = spectra.restricted_logits(logits, keys)
+    for part in ("train", "test"):
+        yield Row("restricted_loss", loss_on(run, restricted, part), part)
+    for part, left_out in {"all": keys, **{k: [k] for k in keys}}.items():
+        yield Row("excluded_loss", loss_on(run, spectra.excluded_logits(logits, left_out), "train"), str(part))
+    yield Row("phase_alignment", aligned(weights, neurons, of_neurons))
+    if run.config.p % 2:
+        yield Row("distance_irrelevance", spectra.distance_irrelevance(logits))
+    else:
+        yield "fourier: distance irrelevance is left out, a + b and a - b tell a and b only for odd p"
+    if epoch == max(run.checkpoints):
+        same_kind = [one.ticket if run is pair.ticket else one.dense for one in pair.others]
+        for other in [*same_kind, *(one for one in pair.runs if one is not run)]:
+            keys_there, at_end_there = learned(other)
+            common = len(np.intersect1d(keys, keys_there)) / max(1, len(np.union1d(keys, keys_there)))
+            yield Row("same_key_frequencies", common, other_run=other.name)
+            yield Row("cosine_of_logit_shares", cosine(at_end, at_end_there), other_run=other.name)

@@ -1,0 +1,28 @@
+"""How large weights and logits are, and how many directions the weights use."""
+
+import torch
+
+from analysis import norms as norm
+from analysis.fourier import effective_input, effective_output
+from experiments.pairs import Pair, Run
+from measures.row import Row, Rows
+from training.metrics import logit_std
+
+
+def norms(pair: Pair, run: Run, epoch: int) -> Rows:
+    weights, trained, first = run.weights(epoch), run.config.trained(), min(run.checkpoints)
+    for measure, order in (("l1norm", 1), ("l2norm", 2)):
+        for part, value in norm.norms(weights, order).items():
+            yield Row(measure, value, part)
+    num_train = len(run.split.train_y)
+    updates = (epoch - first) * -(-num_train // (trained.batch_size or num_train))
+    start = norm.norms(run.weights(first), 2)["all"]
+    alone = norm.decay_alone(start, trained.lr, trained.weight_decay, updates)
+    yield Row("l2norm_by_decay_alone", alone, other_epoch=first)
+    if run.config.task.name == "modular":
+        weights = {"input": effective_input(weights), "output": effective_output(weights)}
+    for part, matrix in weights.items():
+        yield Row("effective_rank", norm.effective_rank(matrix), part)
+    model = run.network(epoch)
+    with torch.no_grad():
+        yield Row("logit_std", float(logit_std(model(model.encode(run.split.train_x)))), "train")

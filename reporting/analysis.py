@@ -1,0 +1,142 @@
+"""Pairs of runs -> one tidy table, a row a number. What the same code has computed of the same files is reused."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from itertools import permutations
+from pathlib import Path
+
+from common.errors import UserError
+from common.files import load_json, save_json
+from experiments.code_state import same_code, worst
+from experiments.folder import ASIDE
+from experiments.pairs import Pair, Run, open_pair
+from experiments.source_hash import source_hash
+from figures.analysis import Shown
+from measures import FAMILIES
+from measures.row import Row
+from reporting.choices import group_of, standing_of
+from reporting.results import dense_of, read_result
+
+COLUMNS = ("run", "other_run", "seed", "epoch", "other_epoch", "mask", "pruning_rate", "measure", "part", "value")
+
+
+def find_pairs(root: Path, pattern: str, seeds: Sequence[int] | None) -> list[Pair]:
+    """Every finished ticket and control below ``root`` whose folder is like ``pattern``, with its dense run.
+
+    Those of one setting and other seeds know each other. Damaged runs are named on stderr and left out, and so are those of other
+    code, where there are runs of the code of now.
+    """
+    pairs, groups, codes = {}, {}, {}
+    folders = [path.parent for path in sorted(root.glob(f"{pattern}/summary.json")) if ASIDE not in path.parent.name]
+    for folder in folders:
+        try:
+            ticket = read_result(folder)
+            is_of_seed = seeds is None or ticket.settings["config"].get("seed") in seeds
+            if not ticket.is_ticket or not is_of_seed:
+                continue
+            beside = root / Path(ticket.settings["dense_run"]).name
+            dense = dense_of(ticket, [read_result(beside)] if (beside / "summary.json").exists() else [])
+            pairs[folder], groups[folder] = open_pair(dense.path, folder), group_of(ticket.settings)
+            states, *rest = zip(*(standing_of(run.settings, run.path) for run in (dense, ticket)), strict=True)
+            codes[folder] = worst(states), *rest
+        except (UserError, OSError, KeyError, TypeError, AttributeError) as error:
+            print(f"left out: {folder.name}: {error}", file=sys.stderr)
+    if not pairs:
+        raise UserError(
+            f"below {root} is no finished ticket like {pattern} beside its dense run; python main.py makes one"
+        )
+    kept = same_code(codes)
+    for one, other in permutations(kept, 2):
+        if groups[one] == groups[other]:
+            pairs[one].others.append(pairs[other])
+    return [pairs[folder] for folder in kept]
+
+
+def analyze(pairs: Sequence[Pair], families: Sequence[str], output: Path):
+    """All that is measured of the pairs at all their saved epochs, a pandas.DataFrame with COLUMNS; says what is left out."""
+    import pandas
+    from tqdm import tqdm
+
+    tables, notes = [], {}
+    steps = len(families) * sum(len(run.checkpoints) for pair in pairs for run in pair.runs)
+    with tqdm(total=steps, leave=False, disable=None, unit="epoch") as bar:  # shows on a terminal only
+        for pair in pairs:
+            rows = [row for run in pair.runs for row in accuracies(run)]
+            for family in families:
+                bar.set_description(f"{pair.ticket.config.kind} seed {pair.ticket.config.seed}, {family}")
+                found = measured(pair, family, output / "cache" / pair.ticket.name / f"{family}.json", bar.update)
+                rows += found["rows"]
+                notes |= dict.fromkeys(found["left out"])
+            table = pandas.DataFrame(rows, columns=list(COLUMNS))
+            tables.append(table.assign(draw=table.groupby(list(COLUMNS), dropna=False).cumcount()))
+    for note in notes:
+        print(note)
+    # A dense run of several tickets has what does not depend on them once; of random masks each draw stays, equal or not.
+    return pandas.concat(tables).drop_duplicates(ignore_index=True).drop(columns="draw")
+
+
+def measured(pair: Pair, family: str, cache: Path, progress) -> dict[str, list]:
+    """``{"rows": ..., "left out": texts}`` of a family, from ``cache`` where that was made by this code of these files."""
+    function, steps = FAMILIES[family], [(run, epoch) for run in pair.runs for epoch in run.checkpoints]
+    config = pair.dense.config
+    roots = [function, Pair, Run, type(config.task).split, type(config.model).build]
+    key = {"code": source_hash(roots, {}), "files": fingerprint(pair)}
+    try:
+        stored = load_json(cache, {"key": dict, "rows": list, "left out": list})
+    except UserError:
+        stored = {"key": None}
+    if stored["key"] == key:
+        progress(len(steps))
+        return stored
+    rows, notes = [], {}
+    for run, epoch in steps:
+        for found in function(pair, run, epoch):
+            if isinstance(found, Row):
+                rows.append(line(run, epoch, found))
+            else:
+                notes[found] = None
+        progress(1)
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    made = {"key": key, "left out": list(notes), "rows": rows}
+    save_json(made, cache)
+    return made
+
+
+def line(run: Run, epoch: int, row: Row) -> list:
+    """A row in the order of COLUMNS."""
+    values = row._asdict() | {"run": run.name, "seed": run.config.seed, "epoch": epoch}
+    return [values[name] for name in COLUMNS]
+
+
+def accuracies(run: Run) -> list[list]:
+    """Train and test accuracy at the saved epochs, beside which the rest is read."""
+    epochs = run.metrics["epoch"].tolist()
+    saved = [(int(epoch), at) for at, epoch in enumerate(epochs) if epoch in run.checkpoints]
+    names = ("train_acc", "test_acc")
+    return [line(run, epoch, Row(name, float(run.metrics[name][at]))) for name in names for epoch, at in saved]
+
+
+def fingerprint(pair: Pair) -> str:
+    """Changes where a file of a pair, or of those of other seeds, does."""
+    runs = [run for one in (pair, *pair.others) for run in one.runs]
+    files = [path for run in runs for path in sorted(run.folder.glob("*")) if path.suffix in (".pth", ".csv")]
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(json.dumps(stats).encode()).hexdigest()
+
+
+def curves_of(pairs: Sequence[Pair]) -> list[Shown]:
+    """The pairs by setting, as pictures show them."""
+    settings: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        settings.setdefault(pair.ticket.name.replace(f"_seed{pair.ticket.config.seed}", "", 1), []).append(pair)
+    return [
+        Shown(
+            setting,
+            {pair.dense.name: pair.dense.metrics for pair in own},
+            {pair.ticket.name: pair.ticket.metrics for pair in own},
+            own[0].pruning_rate,
+        )
+        for setting, own in settings.items()
+    ]
