@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 
+from analysis.norms import effective_rank
+
 Measure = tuple[str, str, float]  # its name, the part of the network (a matrix, a rank, a block, "all"), its value
 
 NUM_EIGENVALUES = 5
@@ -110,13 +112,7 @@ def spectrum_measures(name: str, matrix: Tensor) -> Iterator[Measure]:
     yield f"{name}_trace", "all", float(eigenvalues.sum())
     for rank, share in enumerate((eigenvalues / eigenvalues.sum())[:NUM_EIGENVALUES], 1):
         yield f"{name}_eigenvalue_share", str(rank), float(share)
-    yield f"{name}_effective_rank", "all", effective_rank(eigenvalues)
-
-
-def effective_rank(singular_values: Tensor) -> float:
-    """exp of the Shannon entropy of the values as shares of their sum (Roy and Vetterli, EUSIPCO 2007): from 1 to their number."""
-    shares = singular_values / singular_values.sum()
-    return float(torch.special.entr(shares).sum().exp())
+    yield f"{name}_effective_rank", "all", effective_rank(eigenvalues.numpy())
 
 
 def agop_measures(G: Tensor, order: Tensor | None, generator: torch.Generator) -> Iterator[Measure]:

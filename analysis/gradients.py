@@ -8,12 +8,13 @@ makes them. In the shapes, n is the number of examples, c of classes, N of weigh
 import copy
 from collections.abc import Callable, Iterator, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from analysis.agop import NUM_DRAWS, Measure, agop, agop_measures, has_two_layers, slope, spectrum_measures
-from analysis.structure import as_vector, cosine
+from analysis.structure import as_vector, cosine, kept_by_degrees
 
 Weights = Mapping[str, Tensor]
 
@@ -49,7 +50,7 @@ def share_measures(gradient: Weights, mask: Weights) -> Iterator[Measure]:
 
     ``mask_share_of_weights`` is what a mask that knows nothing of the gradient holds on average of the matrix. For all matrices:
     ``random``, as many places anywhere, and ``shuffled``, as many places in each matrix; ``_std`` is the standard deviation over
-    such masks. All four are exact. nan where the gradient is 0.
+    such masks; these four are exact. ``degrees``: as many in each row and column, to first order. nan where the gradient is 0.
     """
     energies = {name: gradient[name].double().square().flatten() for name in mask}
     kept = {name: mask[name].flatten() for name in mask}
@@ -62,6 +63,8 @@ def share_measures(gradient: Weights, mask: Weights) -> Iterator[Measure]:
         mean, variance = (sum(values) for values in zip(*drawn, strict=True))
         yield f"gradient_share_in_{control}_mask", "all", float(mean / energy.sum())
         yield f"gradient_share_in_{control}_mask_std", "all", float(variance.sqrt() / energy.sum())
+    likely = [torch.as_tensor(kept_by_degrees(np.asarray(mask[name]))).flatten() for name in mask]
+    yield "gradient_share_in_degrees_mask", "all", float((energy * torch.cat(likely)).sum() / energy.sum())
 
 
 def mean_and_variance_of_a_draw(values: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -11,13 +11,12 @@ def norms(weights: Mapping[str, np.ndarray], order: int) -> dict[str, float]:
     return each | {"all": float(np.linalg.norm(list(each.values()), order))}
 
 
-def effective_rank(matrix: np.ndarray) -> float:
-    """exp of the entropy of the singular values, normalized to add up to 1 (Roy and Vetterli 2007), ``(n, m) -> float``.
+def effective_rank(singular_values: np.ndarray) -> float:
+    """exp of the Shannon entropy of the values as shares of their sum (Roy and Vetterli 2007), ``(r,) -> float``.
 
-    r for r equal singular values, whatever their size; 0 for a matrix that is 0.
+    r for r equal values, whatever their size; 0 where all are 0.
     """
-    values = np.linalg.svd(matrix, compute_uv=False)
-    shares = values[values > 0] / values.sum() if values.any() else values[:0]
+    shares = singular_values[singular_values > 0] / max(singular_values.sum(), np.finfo(np.float64).tiny)
     return float(np.exp(-(shares * np.log(shares)).sum())) if len(shares) else 0.0
 
 

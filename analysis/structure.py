@@ -58,16 +58,18 @@ def chance_overlap(one: Mapping, other: Mapping) -> float:
 
 
 def degree_overlap(one: Mapping, other: Mapping) -> float:
-    """The same where ``one`` keeps as many weights of each row and each column: row sum times column sum over all.
-
-    To first order; where that is above 1 it is 1.
-    """
+    """The same where ``one`` keeps as many weights of each row and each column."""
     kept = sum(np.count_nonzero(other[name]) for name in other)
-    both = 0.0
-    for name in other:
-        rows, columns, total = one[name].sum(1), one[name].sum(0), max(1, np.count_nonzero(one[name]))
-        both += (np.minimum(np.outer(rows, columns) / total, 1) * other[name]).sum()
+    both = sum((kept_by_degrees(one[name]) * other[name]).sum() for name in other)
     return float(both / kept) if kept else float("nan")
+
+
+def kept_by_degrees(kept: np.ndarray) -> np.ndarray:
+    """How likely each place is kept by a random mask with the same row and column sums, ``(n, m) bool -> (n, m)``.
+
+    To first order: row sum times column sum over all; where that is above 1 it is 1.
+    """
+    return np.minimum(np.outer(kept.sum(1), kept.sum(0)) / max(1, np.count_nonzero(kept)), 1)
 
 
 def dead_units(mask: Mapping, sides: Sequence[tuple[str, int]]) -> int:

@@ -15,8 +15,8 @@ from configs.identity import completed, same_run
 from configs.load import config_from_json
 from configs.ticket import Ticket
 from data.split import Split
-from experiments.components import build_loss, build_model, build_split, load_weights, use_cpu
 from experiments.checkpoints import list_checkpoints
+from experiments.components import build_loss, build_model, build_split, load_weights, use_cpu
 from experiments.reading import read_metrics
 from pruning.masks import check_mask
 from training.losses import Loss

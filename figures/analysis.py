@@ -97,6 +97,35 @@ PICTURES: dict[str, Sequence[Panel]] = {
         Panel("effective rank", [Curve("effective_rank", part, part, style) for part, style in RANKS.items()], ends=(0, None)),
         Panel("logit std (log axis)", [Curve("logit_std", "training set", "train")], log=True),
     ),
+    "gradients": (
+        Panel(
+            "share of the\ngradient's energy",
+            [
+                Curve("gradient_share_in_mask", "in the ticket's mask"),
+                Curve("gradient_share_in_largest", "in the largest weights", style="--"),
+                Curve("gradient_share_in_degrees_mask", "by chance, rows and columns given", style=":", color="0.35"),
+            ],
+            ends=UNIT,
+        ),
+        Panel(
+            "cosine",
+            [
+                Curve("gradient_cosine_train_test", "train and test gradient"),
+                Curve("descent_cosine_to_weights", "descent and weights", style="--"),
+            ],
+            ends=(-1.03, 1.03),
+        ),
+        Panel(
+            "AGOP, distance\nto circulant",
+            [Curve("agop_distance_to_circulant", "numbers", part) for part in ("all", "ab")]
+            + [Curve("agop_distance_to_circulant_null", "numbers renamed", part, ":") for part in ("all", "ab")],
+            ends=UNIT,
+        ),
+        Panel(
+            "kernel alignment\nwith same class",
+            [Curve("kernel_alignment", "labels"), Curve("kernel_alignment_permuted", "labels permuted", style=":")],
+        ),
+    ),
 }  # fmt: skip
 # Of each matrix's graph.
 GRAPH = {"clustering": "clustering", "path_length": "mean path", "ramanujan_gap": "Ramanujan gap"}

@@ -5,9 +5,10 @@ means nothing for such a network and is left out.
 """
 
 from measures.fourier import fourier
+from measures.gradients import gradients
 from measures.graph import graph
 from measures.norms import norms
 from measures.structure import structure
 
 # Whoever adds a family adds it here; --measures then knows its name.
-FAMILIES = {"fourier": fourier, "structure": structure, "graph": graph, "norms": norms}
+FAMILIES = {"fourier": fourier, "structure": structure, "graph": graph, "norms": norms, "gradients": gradients}

@@ -1,5 +1,6 @@
 """How large weights and logits are, and how many directions the weights use."""
 
+import numpy as np
 import torch
 
 from analysis import norms as norm
@@ -22,7 +23,7 @@ def norms(pair: Pair, run: Run, epoch: int) -> Rows:
     if run.config.task.name == "modular":
         weights = {"input": effective_input(weights), "output": effective_output(weights)}
     for part, matrix in weights.items():
-        yield Row("effective_rank", norm.effective_rank(matrix), part)
+        yield Row("effective_rank", norm.effective_rank(np.linalg.svd(matrix, compute_uv=False)), part)
     model = run.network(epoch)
     with torch.no_grad():
         yield Row("logit_std", float(logit_std(model(model.encode(run.split.train_x)))), "train")

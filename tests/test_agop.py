@@ -9,7 +9,7 @@ from networks import SIZES, build, weights_of
 from scipy.linalg import circulant
 from test_models import TEXTBOOK_ACT, textbook_transformer
 
-from analysis.agop import agop, agop_measures, cyclic_order, distance_to, effective_rank, spectrum_measures
+from analysis.agop import agop, agop_measures, cyclic_order, distance_to, spectrum_measures
 from analysis.gradients import exact
 from common.randomness import generator
 from data.split import Split
@@ -175,10 +175,7 @@ def test_distances_in_the_order_of_a_primitive_root_and_of_the_blocks_of_two_tok
         assert found[f"agop_distance_to_{near}", part] == pytest.approx(0, abs=1e-12)
 
 
-def test_effective_ranks_that_are_known():
-    assert effective_rank(torch.ones(5)) == pytest.approx(5)
-    assert effective_rank(torch.tensor([3.0, 0, 0])) == 1
-    assert effective_rank(torch.tensor([0.5, 0.25, 0.25])) == pytest.approx(2**1.5)
+def test_a_spectrum_that_is_known():
     found = everything(spectrum_measures("it", torch.diag(torch.tensor([1.0, 6.0, 3.0]))))
     assert found["it_trace", "all"] == pytest.approx(10)
     assert [found["it_eigenvalue_share", str(rank)] for rank in (1, 2, 3)] == pytest.approx([0.6, 0.3, 0.1])
