@@ -22,7 +22,7 @@ from configs.load import parse_flags
 from experiments.pairs import open_pair
 from figures.analysis import draw
 from measures import FAMILIES
-from reporting.analysis import analyze, curves_of, find_pairs
+from reporting.analysis import analyze, comparisons, curves_of, find_pairs, learned_table
 from reporting.results import write_csv
 
 
@@ -68,6 +68,10 @@ def run(argv: list[str] | None) -> None:
     print(
         f"wrote {output / 'analysis.csv'}: {len(rows):,} numbers of {len(pairs)} pair{'s' * (len(pairs) > 1)} of runs"
     )
+    learned = comparisons(rows, pairs)
+    if len(learned):
+        write_csv(learned, output / "comparisons.csv")
+        print(f"{learned_table(learned)}\nwrote {output / 'comparisons.csv'}: what two runs have learned, compared")
     for path in draw(rows, curves_of(pairs), output):
         print(f"wrote {path}")
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
+from statistics import median
 
 from common.errors import UserError
 from common.files import load_json, save_json
@@ -17,7 +18,8 @@ from figures.analysis import Shown
 from measures import FAMILIES
 from measures.row import Row
 from reporting.choices import group_of, standing_of
-from reporting.results import dense_of, read_result
+from reporting.results import dense_of, read_result, records
+from reporting.tables import table
 
 COLUMNS = ("run", "other_run", "seed", "epoch", "other_epoch", "mask", "pruning_rate", "measure", "part", "value")
 
@@ -124,6 +126,59 @@ def fingerprint(pair: Pair) -> str:
     files = [path for run in runs for path in sorted(run.folder.glob("*")) if path.suffix in (".pth", ".csv")]
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return hashlib.sha256(json.dumps(stats).encode()).hexdigest()
+
+
+# What two runs have learned, compared at their ends (measures/fourier.py), and what else a comparison says of the ticket.
+LEARNED = ("cosine_of_logit_shares", "same_key_frequencies")
+OF_TICKET = ("kind", "pruner", "control", "use_mask", "retrain_lr", "retrain_weight_decay")
+
+
+def comparisons(rows, pairs: Sequence[Pair]):
+    """The rows of the table that compare what two runs have learned, a line for two runs, a pandas.DataFrame.
+
+    ``compared``: "ticket and its dense run", "tickets of two seeds" or "dense runs of two seeds"; the settings are the ticket's.
+    """
+    import pandas
+
+    rows, lines = rows[rows["measure"].isin(LEARNED)], []
+    for pair in pairs:
+        config = pair.ticket.config
+        about = {"setting": pair.ticket.name.replace(f"_seed{config.seed}", "", 1), "seed": config.seed}
+        about |= {name: getattr(config, name, None) for name in OF_TICKET}
+        kinds = {"ticket and its dense run": (pair.ticket, [pair.dense])}
+        kinds["tickets of two seeds"] = pair.ticket, [other.ticket for other in pair.others]
+        kinds["dense runs of two seeds"] = pair.dense, [other.dense for other in pair.others]
+        for compared, (run, others) in kinds.items():
+            for other in others:
+                own = rows[rows["run"].eq(run.name) & rows["other_run"].eq(other.name)]
+                values = dict(zip(own["measure"], own["value"], strict=True))
+                if run.name < other.name or compared.startswith("ticket and"):  # of two seeds once
+                    lines.append(about | {"compared": compared, "run": run.name, "other_run": other.name} | values)
+    return pandas.DataFrame(lines).dropna(subset=[name for name in LEARNED if lines and name in lines[0]])
+
+
+def learned_table(learned) -> str:
+    """``comparisons`` over seeds: of each kind and setting the median, and the range, of both measures."""
+
+    def name(row: dict) -> str:
+        if row["compared"].startswith("dense"):
+            return f"{row['kind']}: {row['compared']}"
+        what = row["control"] or ("ticket" if row["use_mask"] else "no mask")
+        retrained = ((field, row[f"retrain_{field}"]) for field in ("lr", "weight_decay"))
+        settings = [f"{field} {value:g}" for field, value in retrained if value is not None]
+        return ", ".join([f"{row['kind']}: {row['compared'].replace('ticket', what, 1)}", *settings])
+
+    groups: dict[str, dict] = {}
+    for row in records(learned):
+        groups.setdefault(name(row), {})[row["run"], row["other_run"]] = (
+            row  # two dense runs stand there for each setting
+        )
+    lines = []
+    for label, own in groups.items():
+        values = ([row[measure] for row in own.values()] for measure in LEARNED)
+        cells = [f"{median(one):.2f} ({min(one):.2f} to {max(one):.2f})" for one in values]
+        lines.append([label, str(len(own)), *cells])
+    return table(["compared", "pairs of runs", *(measure.replace("_", " ") for measure in LEARNED)], lines)
 
 
 def curves_of(pairs: Sequence[Pair]) -> list[Shown]:
