@@ -15,7 +15,6 @@ from typing import Literal
 
 from common.errors import run_script
 from configs.load import ScriptFlags, parse
-from configs.paper import EXPERIMENTS
 from experiments.checkpoints import list_checkpoints
 from experiments.commands import flags_of, module_of
 from experiments.jobs import job_of, move_aside
@@ -23,15 +22,11 @@ from experiments.runner import run_job
 from prune import make_mask, retrain
 from reporting.tables import print_results, read_result
 
-DATASETS = {"modular_addition": EXPERIMENTS["mlp"].ticket_module, "mnist": EXPERIMENTS["mnist"].ticket_module}
-
 
 @dataclass(frozen=True)
 class Flags(ScriptFlags):
     """This script."""
 
-    dataset: Literal["modular_addition", "mnist"] = "modular_addition"
-    """Picks the default config module; --config overrides it."""
     stage: Literal["all", "train_full", "prune", "retrain"] = "all"
     """train_full: the dense run. prune: the mask. retrain: the ticket. all: these, then the comparison."""
 
@@ -53,13 +48,7 @@ Next: watch the neurons
 
 
 def run(argv: list[str] | None) -> None:
-    flags, config = parse(
-        Flags,
-        argv,
-        prog="main.py",
-        description=__doc__,
-        default_config=lambda given: DATASETS.get(given["dataset"], DATASETS["modular_addition"]),
-    )
+    flags, config = parse(Flags, argv, prog="main.py", description=__doc__, default_config="configs/config_pruning.py")
     if flags.stage in ("all", "train_full"):
         job = job_of(config.dense())
         if flags.rerun:
