@@ -19,6 +19,7 @@ from experiments.checkpoints import list_checkpoints
 from experiments.commands import flags_of, module_of
 from experiments.jobs import job_of, move_aside
 from experiments.runner import run_job
+from figures.views import VIEWS
 from prune import make_mask, retrain
 from reporting.tables import print_results, read_result
 
@@ -35,7 +36,8 @@ def say_next(config, dense: Path, ticket: Path) -> None:
     """Print commands to go on with."""
     if logged := [str(run / "wandb") for run in (dense, ticket) if (run / "wandb").exists()]:
         print(f"wandb         {', '.join(logged)}")
-    if list_checkpoints(ticket):
+    can_be_shown = bool(list_checkpoints(ticket)) and config.kind in VIEWS
+    if can_be_shown:
         print(f"""
 Next: watch the neurons
     python visualize.py --grok_weight_path {dense / "final.pth"} --weight_folder {dense} \\
@@ -43,7 +45,7 @@ Next: watch the neurons
     if config.use_mask:
         described = f" --dense_run {dense}" if config.dense_run else flags_of(config.dense(), config.root)
         other = "generalization" if config.prune_at == "init" else "init"
-        print(f"""or another mask
+        print(f"""{"or" if can_be_shown else "Next:"} another mask
     python main.py --config {module_of(config)}{described} --prune_at={other} --pruning_rate={config.pruning_rate:g}""")
 
 

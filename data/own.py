@@ -22,6 +22,7 @@ class Own(Task):
 
     name: ClassVar[str] = "own"
     inputs: ClassVar[str] = "vectors"
+    loss: ClassVar[str] = "squared_error"
 
     frac_train: Annotated[float, Range(above=0, most=1)] | None = None
     """Fraction of x that trains, drawn with the seed; the rest tests, unless the file has x_test. None: 0.4, or with x_test all."""
@@ -71,6 +72,7 @@ class OwnPairs(Own):
 
     name: ClassVar[str] = "own_pairs"
     inputs: ClassVar[str] = "tokens"
+    loss: ClassVar[str] = "cross_entropy"
 
     @property
     def order_matters(self) -> bool:
