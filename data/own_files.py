@@ -37,7 +37,7 @@ def read_own(path: str) -> OwnData:
     """The data in a file. Raises UserError where there is no such file, or where something about it is wrong."""
     file = Path(path)
     if not file.is_file():
-        raise UserError(f"the data file {path} is not there; say with --dataset where it is")
+        raise UserError(f"the data file {path} is not there; if it lies elsewhere now, say so with --dataset")
     stat = file.stat()
     return _read_once(file, stat.st_size, stat.st_mtime_ns)
 
@@ -69,16 +69,17 @@ def _read_npz(file: Path) -> dict[str, np.ndarray]:
 
 
 def _read_csv(file: Path) -> dict[str, np.ndarray]:
-    """The last column is the label; where the first row has no number there, that row is a header."""
+    """The last column is the label; a first row that has no number there is a header."""
     with file.open(encoding="utf-8-sig") as stream:  # -sig: spreadsheets put a mark in front
         label = stream.readline().rpartition(",")[2].strip('" \n')
     try:
-        has_header = np.isnan(float(label))
+        float(label)
+        num_headers = 0
     except ValueError:
-        has_header = True
+        num_headers = 1
     with warnings.catch_warnings(action="ignore"):  # that there are no rows is said below
         how = {"comments": None, "quotechar": '"', "encoding": "utf-8-sig", "ndmin": 2}
-        rows = np.loadtxt(file, delimiter=",", skiprows=int(has_header), **how)
+        rows = np.loadtxt(file, delimiter=",", skiprows=num_headers, **how)
     return {"x": rows[:, :-1], "y": rows[:, -1]}
 
 

@@ -267,6 +267,7 @@ WRONG = {
     "labels are words": ("a.csv", text("1,2,cat\n1,2,dog\n"), "could not convert string 'dog'"),
     "empty cell": ("a.csv", text("1,2,0\n1,,1\n"), "could not convert string ''"),
     "nan in csv": ("a.csv", text("1,2,0\n1,nan,1\n1,1,1\n"), "x has nan"),
+    "no label in the first row of a csv": ("a.csv", text("1,2,nan\n1,3,1\n1,1,0\n"), "y has nan"),
     "half a label in csv": ("a.csv", text("1,2,0\n1,3,1.5\n1,1,1\n"), "y has 1.5"),
     "noise": ("a.csv", text(bytes(range(256)) * 9), "cannot be read"),
     "a folder": ("a.npz", Path.mkdir, "nor a file that is there"),
