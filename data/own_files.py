@@ -91,6 +91,8 @@ def _checked(arrays: dict[str, np.ndarray]) -> OwnData:
         )
     if ("x_test" in arrays) != ("y_test" in arrays):
         raise ValueError("x_test and y_test go together, and one of them is missing")
+    if arrays["y"].size < 2 or ("y_test" in arrays and arrays["y_test"].size < 1):
+        raise ValueError("too few rows: x needs two or more, and x_test one")
     p = _modulus(arrays["p"]) if "p" in arrays else None
     tensors: dict[str, Tensor | None] = {"x_test": None, "y_test": None}
     for x, y in (("x", "y"), ("x_test", "y_test")) if "x_test" in arrays else (("x", "y"),):
@@ -98,8 +100,6 @@ def _checked(arrays: dict[str, np.ndarray]) -> OwnData:
         tensors[y] = _whole(arrays[y], y, MOST_CLASSES)
         if arrays[y].shape != arrays[x].shape[:1]:
             raise ValueError(f"{y} has shape {arrays[y].shape}, and {x} {arrays[x].shape}: one label a row is needed")
-    if len(tensors["y"]) < 2 or (tensors["y_test"] is not None and len(tensors["y_test"]) < 1):
-        raise ValueError("too few rows: x needs two or more, and x_test one")
     if tensors["x_test"] is not None and tensors["x_test"].shape[1] != tensors["x"].shape[1]:
         raise ValueError(f"x has {tensors['x'].shape[1]} numbers a row, and x_test {tensors['x_test'].shape[1]}")
     if len(tensors["y"].unique()) < 2:
