@@ -15,23 +15,19 @@ from typing import Literal
 
 from common.errors import run_script
 from configs.load import ScriptFlags, parse
-from configs.paper import EXPERIMENTS
 from experiments.checkpoints import list_checkpoints
 from experiments.commands import flags_of, module_of
 from experiments.jobs import job_of, move_aside
 from experiments.train_jobs import run_job
+from figures.views import VIEWS
 from prune import make_mask, retrain
 from reporting.tables import print_results, read_result
-
-DATASETS = {"modular_addition": EXPERIMENTS["mlp"].ticket_module, "mnist": EXPERIMENTS["mnist"].ticket_module}
 
 
 @dataclass(frozen=True)
 class Flags(ScriptFlags):
     """This script."""
 
-    dataset: Literal["modular_addition", "mnist"] = "modular_addition"
-    """Picks the default config module; --config overrides it."""
     stage: Literal["all", "train_full", "prune", "retrain"] = "all"
     """train_full: the dense run. prune: the mask. retrain: the ticket. all: these, then the comparison."""
 
@@ -40,7 +36,8 @@ def say_next(config, dense: Path, ticket: Path) -> None:
     """Print commands to go on with."""
     if logged := [str(run / "wandb") for run in (dense, ticket) if (run / "wandb").exists()]:
         print(f"wandb         {', '.join(logged)}")
-    if list_checkpoints(ticket):
+    can_be_shown = bool(list_checkpoints(ticket)) and config.kind in VIEWS
+    if can_be_shown:
         print(f"""
 Next: watch the neurons
     python visualize.py --grok_weight_path {dense / "final.pth"} --weight_folder {dense} \\
@@ -48,18 +45,12 @@ Next: watch the neurons
     if config.use_mask:
         described = f" --dense_run {dense}" if config.dense_run else flags_of(config.dense(), config.root)
         other = "generalization" if config.prune_at == "init" else "init"
-        print(f"""or another mask
+        print(f"""{"or" if can_be_shown else "Next:"} another mask
     python main.py --config {module_of(config)}{described} --prune_at={other} --pruning_rate={config.pruning_rate:g}""")
 
 
 def run(argv: list[str] | None) -> None:
-    flags, config = parse(
-        Flags,
-        argv,
-        prog="main.py",
-        description=__doc__,
-        default_config=lambda given: DATASETS.get(given["dataset"], DATASETS["modular_addition"]),
-    )
+    flags, config = parse(Flags, argv, prog="main.py", description=__doc__, default_config="configs/config_pruning.py")
     if flags.stage in ("all", "train_full"):
         job = job_of(config.dense())
         if flags.rerun:

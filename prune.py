@@ -1,4 +1,4 @@
-"""Make a ticket from a dense run on modular arithmetic: take the mask, rewind to the init, retrain.
+"""Make a ticket from a dense run on modular arithmetic, or on data of your own: take the mask, rewind to the init, retrain.
 
 The dense run is found by its settings, which the plain flags describe; it is not trained here.
 """
@@ -59,9 +59,7 @@ def retrain(config, job: Job) -> tuple[Path, Path]:
 def prune(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
     """Parse, prune, retrain unless that is done, and show what came out beside the dense run."""
     description += f"\n\nWithout --config: {default_config}"
-    flags, config = parse(
-        ScriptFlags, argv, prog=prog, description=description, default_config=lambda given: default_config
-    )
+    flags, config = parse(ScriptFlags, argv, prog=prog, description=description, default_config=default_config)
     retrain(config, make_mask(config, flags.rerun))
 
 

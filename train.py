@@ -1,4 +1,4 @@
-"""Train a dense network on modular arithmetic until it groks."""
+"""Train a dense network on modular arithmetic, or on data of your own (--dataset), until it groks."""
 
 import signal
 
@@ -17,9 +17,7 @@ from reporting.tables import print_results, read_result
 def train(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
     """Parse, train unless that is done, and print what came out."""
     description += f"\n\nWithout --config: {default_config}"
-    flags, config = parse(
-        ScriptFlags, argv, prog=prog, description=description, default_config=lambda given: default_config
-    )
+    flags, config = parse(ScriptFlags, argv, prog=prog, description=description, default_config=default_config)
     job = job_of(config.dense())
     if flags.rerun:
         move_aside(job)

@@ -10,6 +10,7 @@ from common.errors import UserError
 from common.ranges import Count, NonNegative, Positive, Range, Rate, Whole, check_fields
 from configs.paper import EXPERIMENTS, kind_of
 from data import TASKS
+from data.own import own_task
 from data.task import Task
 from models import MODELS
 from models.model import Model
@@ -19,7 +20,7 @@ from training.optimizer import OPTIMIZERS
 # These decide where and how a run is computed, shown and read, not what is learned: no part of a run's identity.
 NOT_IDENTITY = (
     *("root", "device", "threads", "wandb_project", "mem_threshold", "gen_threshold", "data_root"),
-    *("allow_other_code", "global_pruning"),
+    *("allow_other_code", "global_pruning", "data_file", "data_shapes"),
 )
 PARTS = ("task", "model")
 
@@ -202,3 +203,10 @@ def TransformerConfig(**given: Any) -> Dense:
 def MnistConfig(**given: Any) -> Dense:
     """MNIST with a 784-200-200-10 MLP."""
     return paper("mnist", "image_mlp", **given)
+
+
+def OwnConfig(data_file: str, **given: Any) -> Dense:
+    """Data of your own, .npz or .csv, with the MLP for what the file holds; ``model`` may be another."""
+    task = own_task(data_file)
+    model = "image_mlp" if task.inputs == "vectors" else "mlp"
+    return paper(task.name, model).but(task=task, **given)

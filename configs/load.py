@@ -11,8 +11,9 @@ import tyro
 
 from common.errors import UserError
 from common.files import load_json
-from configs.base import NOT_IDENTITY, PARTS, Dense, with_parts
+from configs.base import NOT_IDENTITY, PARTS, Dense, OwnConfig, with_parts
 from configs.identity import before, with_names
+from configs.paper import EXPERIMENTS
 from configs.sweep import Sweep
 from configs.ticket import RETRAINED, Ticket, ticket_of
 from data import TASKS
@@ -20,6 +21,7 @@ from models import MODELS
 
 CHOICES = dict(zip(PARTS, (TASKS, MODELS), strict=True))
 DENSE_FIELDS = {entry.name for entry in fields(Dense)}
+DATASETS = {"modular_addition": EXPERIMENTS["mlp"], "mnist": EXPERIMENTS["mnist"]}
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -29,6 +31,9 @@ class ScriptFlags:
 
     config: str | None = None
     """Python module that defines `config`; every flag below overrides a field of it."""
+    dataset: str | None = None
+    """modular_addition or mnist, which pick the config where --config names none; or a file of your own, .npz or .csv, which
+    is learned instead of the config's task."""
     rerun: bool = False
     """Move an earlier run with these settings aside and train again."""
 
@@ -84,21 +89,22 @@ def config_from_json(stored: dict, path: Path) -> Dense:
         raise UserError(f"{path} is not the config of a run of this version ({error!r})") from None
 
 
-def parse(script: type, argv: list[str] | None, *, prog: str, description: str, default_config=None) -> tuple[Any, Any]:
+def parse(script: type, argv: list[str] | None, *, prog: str, description: str, default_config: str) -> tuple[Any, Any]:
     """Parse a script's own flags (the dataclass ``script``, with a field ``config``) and every field of its config.
 
-    The module named by ``--config`` gives the defaults; without it ``default_config(given)`` names the module, where ``given``
-    are the script's flags seen so far. Gives ``(script flags, config)``.
+    The module named by ``--config`` gives the defaults; without it the one that ``--dataset`` picks, else ``default_config``.
+    Gives ``(script flags, config)``.
     Raises UserError, or SystemExit with status 2 and a message for what the flags themselves get wrong.
     """
     argv = sys.argv[1:] if argv is None else argv
     given = _peek(argv, ("config", "dataset", "dense_run", *PARTS))
-    path = given["config"] or (default_config(given) if default_config else None)
-    if path is None:
-        path = next(field.default for field in fields(script) if field.name == "config")
+    needs_ticket, usual = isinstance(load_config(default_config), Ticket), default_config
+    if given["dataset"] in DATASETS:
+        experiment = DATASETS[given["dataset"]]
+        usual = experiment.ticket_module if needs_ticket else experiment.module
+    path = given["config"] or usual
     config = load_config(path)
-    usual = default_config(given) if default_config else path
-    if isinstance(load_config(usual), Ticket) and not isinstance(config, Ticket):
+    if needs_ticket and not isinstance(config, Ticket):
         raise UserError(f"config {path} describes a dense run, and {prog} needs a ticket's, such as {usual}")
     config = _with_parts(config, given)
     dense_run = isinstance(config, Ticket) and (given["dense_run"] or config.dense_run)
@@ -157,9 +163,17 @@ def override(script: type, config: Dense, argv: list[str], prog: str, descriptio
 
 
 def _with_parts(config: Dense, given: dict[str, str | None]) -> Dense:
-    """A config with another task or model, where ``given`` names one."""
+    """A config with another task or model, where ``given`` names one, or a data file."""
     wanted = {name: given[name] for name in PARTS if given[name] in CHOICES[name]}
     others = {name: CHOICES[name][value]() for name, value in wanted.items() if value != getattr(config, name).name}
+    if (dataset := given.get("dataset")) not in (None, *DATASETS):
+        file = Path(dataset).expanduser()
+        if not file.is_file():
+            raise UserError(f"--dataset {dataset} is neither {' nor '.join(DATASETS)}, nor a file that is there")
+        own = OwnConfig(str(file))
+        others["task"] = own.task
+        if "model" not in wanted and config.model.inputs != own.task.inputs:
+            others["model"] = own.model
     return with_parts(config, **others) if others else config
 
 
@@ -191,6 +205,10 @@ def _with_dense_run(config: Ticket, folder: str) -> Ticket:
     dense = config_from_json(load_json(Path(folder) / "config.json"), Path(folder) / "config.json")
     if isinstance(dense, Ticket):
         raise UserError(f"--dense_run {folder} holds another run, a ticket; give the folder of a dense run")
+    if (data_file := config.as_dict().get("data_file")) is not None:  # it may lie elsewhere now
+        if "data_file" not in dense.as_dict():
+            raise UserError(f"--dense_run {folder} has learned the task {dense.task.name}; leave --dataset out")
+        dense = dense.but(data_file=data_file)
     usual = ticket_of(config.dense())
     own = {entry.name: getattr(config, entry.name) for entry in fields(Ticket) if entry.name not in DENSE_FIELDS}
     if config.kind != dense.kind:  # has stages of its own: take over only what was chosen

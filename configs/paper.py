@@ -1,4 +1,4 @@
-"""The paper's experiments: pairs of a task and a model that have a name, config modules and settings of their own."""
+"""The paper's experiments, and other pairs of a task and a model that have a name, config modules and settings of their own."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +34,14 @@ EXPERIMENTS = {
         "configs/config_pruning_mnist.py",
         {"num_epochs": 100_000, "save_every": 1_000, "weight_decay": 0.1, "weight_scale": 8.0, "gen_threshold": 0.80},
         {"memorization_epoch": 1_000, "generalization_epoch": 100_000},
+    ),
+    # Not the paper's: data of one's own, as MNIST. The large init is what makes generalization late.
+    "own": Experiment(
+        "own",
+        "image_mlp",
+        "configs/config.py",
+        "configs/config_pruning.py",
+        {"weight_decay": 0.1, "weight_scale": 8.0},
     ),
 }
 

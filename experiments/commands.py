@@ -17,6 +17,9 @@ def flags_of(config: Dense, root: str) -> str:
     changed = {} if config.kind in EXPERIMENTS else {name: values[name] for name in PARTS}
     changed |= {name: value for name, value in config.differences().items() if name != "stop_after_gen"} | places
     changed |= {name: values[name] for name in ("data_root",) if values.get(name) is not None}
+    if values.get("data_file") is not None:  # which says what the task is, and its hash
+        changed = {"dataset": values["data_file"]} | changed
+        changed = {name: value for name, value in changed.items() if name not in ("task", "data_hash")}
     if config.stop_after_gen:
         changed |= {name: values[name] for name in ("stop_after_gen", "gen_threshold")}
     changed |= {"root": root} if root != "runs" else {}

@@ -99,3 +99,4 @@ VIEWS = {
     "transformer": _periodic("$W_E$", "$W_U$"),
     "mnist": (IMAGES,),
 }
+VIEWS |= {f"{kind}_own_pairs": VIEWS[kind] for kind in ("mlp", "transformer")}

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scripts import REPOSITORY, TINY, TINY_TRANSFORMER, call, load, readings, rows_of, run_folders, succeed
 
@@ -106,6 +107,7 @@ MNIST = (
     "--num_epochs=30",
     "--save_every=10",
 )
+OWN = tuple(flag for flag in TINY if flag.partition("=")[0] not in ("--fn_name", "--p", "--frac_train"))
 
 
 @pytest.mark.parametrize(
@@ -119,14 +121,17 @@ MNIST = (
         (["--prune_at=init"], TINY),
         (["--fn_name=only_add", "--num_layers=1"], TINY),
         (["--dense_run=elsewhere/dense"], ()),
+        (["--dataset=my table.npz", "--num_layers=1"], OWN),
     ],
-    ids=["mlp", "transformer", "two layers", "mnist", "no mask", "init", "only_add", "named"],
+    ids=["mlp", "transformer", "two layers", "mnist", "no mask", "init", "only_add", "named", "own pairs"],
 )
 def test_what_main_recommends_works_for_that_kind_of_run(place, flags, size):
     if "--dense_run=elsewhere/dense" in flags:
         succeed("train", "--root=made")
         Path("elsewhere").mkdir()
         run_folders("made")[0][0].rename("elsewhere/dense")
+    pairs = np.stack(np.meshgrid(range(7), range(7)), -1).reshape(-1, 2)
+    np.savez("my table.npz", x=pairs, y=pairs.max(1), p=7)
     told = succeed("main", *flags, size=size).out.partition("Next:")[2].replace("\\\n", " ")
     commands = [line.strip() for line in told.splitlines() if line.strip().startswith("python ")]
     assert len(commands) == (1 if "--use_mask=False" in flags else 2)
