@@ -136,7 +136,8 @@ OF_TICKET = ("kind", "pruner", "control", "use_mask", "retrain_lr", "retrain_wei
 def comparisons(rows, pairs: Sequence[Pair]):
     """The rows of the table that compare what two runs have learned, a line for two runs, a pandas.DataFrame.
 
-    ``compared``: "ticket and its dense run", "tickets of two seeds" or "dense runs of two seeds"; the settings are the ticket's.
+    ``compared``: "ticket with its dense run", "ticket with another seed's" or "dense run with another seed's"; the settings are
+    the ticket's.
     """
     import pandas
 
@@ -145,16 +146,17 @@ def comparisons(rows, pairs: Sequence[Pair]):
         config = pair.ticket.config
         about = {"setting": pair.ticket.name.replace(f"_seed{config.seed}", "", 1), "seed": config.seed}
         about |= {name: getattr(config, name, None) for name in OF_TICKET}
-        kinds = {"ticket and its dense run": (pair.ticket, [pair.dense])}
-        kinds["tickets of two seeds"] = pair.ticket, [other.ticket for other in pair.others]
-        kinds["dense runs of two seeds"] = pair.dense, [other.dense for other in pair.others]
+        kinds = {"ticket with its dense run": (pair.ticket, [pair.dense])}
+        kinds["ticket with another seed's"] = pair.ticket, [other.ticket for other in pair.others]
+        kinds["dense run with another seed's"] = pair.dense, [other.dense for other in pair.others]
         for compared, (run, others) in kinds.items():
             for other in others:
                 own = rows[rows["run"].eq(run.name) & rows["other_run"].eq(other.name)]
                 values = dict(zip(own["measure"], own["value"], strict=True))
-                if run.name < other.name or compared.startswith("ticket and"):  # of two seeds once
+                is_once = run.name < other.name or other is pair.dense
+                if is_once and values.keys() >= set(LEARNED):
                     lines.append(about | {"compared": compared, "run": run.name, "other_run": other.name} | values)
-    return pandas.DataFrame(lines).dropna(subset=[name for name in LEARNED if lines and name in lines[0]])
+    return pandas.DataFrame(lines)
 
 
 def learned_table(learned) -> str:
@@ -162,8 +164,9 @@ def learned_table(learned) -> str:
 
     def name(row: dict) -> str:
         if row["compared"].startswith("dense"):
-            return f"{row['kind']}: {row['compared']}"
-        what = row["control"] or ("ticket" if row["use_mask"] else "no mask")
+            return f"{row['kind']}: {row['compared']}"  # whatever the tickets' setting
+        named = {True: "ticket", False: "no mask", None: "trained again"}
+        what = row["control"] or named[row["use_mask"]]
         retrained = ((field, row[f"retrain_{field}"]) for field in ("lr", "weight_decay"))
         settings = [f"{field} {value:g}" for field, value in retrained if value is not None]
         return ", ".join([f"{row['kind']}: {row['compared'].replace('ticket', what, 1)}", *settings])

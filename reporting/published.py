@@ -10,6 +10,7 @@ from pathlib import Path
 
 from common.errors import UserError
 from figures.findings import Dot, plot_dots
+from reporting.analysis import learned_table
 from reporting.cells import Columns, accuracy, both, kept, median_of, outcome, pair_columns, speedup, t_gen
 from reporting.choices import MODELS, of_model
 from reporting.findings import (
@@ -173,6 +174,17 @@ def collected(sweeps: dict[str, tuple[str, float]]) -> dict[str, tuple]:
     }
 
 
+def algorithms() -> str:
+    """What two runs have learned, compared, of all analyses that are there."""
+    import pandas
+
+    found = [pandas.read_csv(path) for path in sorted(RESULTS.glob("analysis_*/comparisons.csv"))]
+    if not found:
+        raise UserError("no analysis_*/comparisons.csv is there")
+    own = pandas.concat(found)
+    return learned_table(own[~own["compared"].str.contains("another seed") | own["control"].isna()])
+
+
 def costs(name: str) -> str:
     sweep, level = PAYS[name]
     return costs_table(read(f"{sweep}/results.csv", level), level)
@@ -229,6 +241,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "predictors": lambda: predictors_table(collected(ALIGNMENT)),
     "alignment": lambda: alignment_table(collected(ALIGNMENT)),
     "masks": lambda: masks_table(read("sweep_alignment/results.csv", 0.95), 0.95),
+    "algorithms": algorithms,
     "choices": lambda: choices_table(collected(PAYS)),
     "costs_mlp": partial(costs, "MLP"),
     "costs_transformer": partial(costs, "Transformer"),

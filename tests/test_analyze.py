@@ -68,7 +68,7 @@ def test_a_row_a_number(table, runs):
         assert 0 < value(own, measure="logit_share", part="all", epoch=30) <= 1
     pictures = [*output.glob("*.png")]
     assert sorted(path.stem for path in pictures) == sorted(
-        ["fourier", "frequencies", "graph", "masks", "norms", "paths", "structure"]
+        ["fourier", "frequencies", "gradients", "graph", "masks", "norms", "paths", "structure"]
     )
     for path in pictures:
         assert path.read_bytes().startswith(b"\x89PNG")
