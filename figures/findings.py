@@ -41,12 +41,12 @@ def plot_dots(
     groups = dict.fromkeys(dot.group for dots in panels.values() for dot in dots)
     looks = dict(zip(groups, zip(cycle(COLORS), (mark for mark in MARKERS for _ in COLORS)), strict=False))
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7, 4.2), layout="constrained")
-        for number, (axes, (title, dots)) in enumerate(
-            zip(
-                figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0], panels.items(), strict=True
-            )
-        ):
+        last = max((dot.y for dots in panels.values() for dot in dots), default=1)
+        columns = min(2, len(panels))
+        rows = -(-len(panels) // columns)
+        figure = Figure(figsize=(3.9 * columns if columns > 1 else 7, 1.2 + 2.9 * rows), layout="constrained")
+        every = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for axes, (title, dots) in zip(every, panels.items(), strict=False):
             for dot in dots:
                 color, marker = looks[dot.group]
                 alpha = 0.25 if dot.is_pale else 0.85
@@ -57,12 +57,14 @@ def plot_dots(
                     axes.annotate("", (dot.x, dot.y), (0, 9), textcoords="offset points", arrowprops=arrow)
             if wait is None:
                 axes.set_yscale("log")
-                plain_epochs(axes.yaxis, max((dot.y for dot in dots), default=1))
+                plain_epochs(axes.yaxis, last)
             else:
                 axes.axhline(wait, color="0.4", linewidth=0.8)
             axes.set_title(title)
-            axes.set_xlabel(x_name)
-            axes.set_ylabel("" if number else y_name)
+        for axes in every[len(panels) :]:
+            axes.remove()
+        figure.supxlabel(x_name, fontsize=9)
+        figure.supylabel(y_name, fontsize=9)
         handles = [
             matplotlib.lines.Line2D([], [], color=color, marker=marker, linestyle="none", markersize=4, label=group)
             for group, (color, marker) in looks.items()

@@ -50,28 +50,25 @@ def alignment_table(results: dict[str, tuple[object, float]]) -> str:
 def predictors_table(results: dict[str, tuple[object, float]]) -> str:
     """How well each predictor tells which of two tickets is the earlier: of all pairs, of those whose masks both come from weights
     that generalize, and of those with one dense run. ``results`` as for alignment_table."""
-    pairs = ("all pairs", "of weights that generalize", "of one dense run")
-    heads = [f"{heading}: {where}" for heading in results for where in pairs]
-    lines = [[name, *_concordances(results, name, sign)] for name, sign in PREDICTORS.items()]
-    return table(["predictor", *heads], lines)
-
-
-def _concordances(results: dict[str, tuple[object, float]], name: str, sign: int) -> list[str]:
-    def text(groups: list[list[dict]], threshold: float) -> str:
-        counts = []
-        for rows in groups:
-            found = censored([found_in(row, threshold) for row in rows])
-            counts.append(concordance([sign * row[name] for row in rows], *found))
-        right, pairs = map(sum, zip(*counts, strict=True))
-        return f"{right / pairs:.2f}" if pairs else "none"
-
-    cells = []
-    for sweep, level in results.values():
+    lines = []
+    for heading, (sweep, level) in results.items():
         tickets = is_ticket(sweep)
         general = tickets[tickets["mask_test_acc"] >= level]
-        groups = [records(tickets)], [records(general)], [rows for _, rows in groups_of(tickets, DENSE)]
-        cells += [text(group, level) for group in groups]
-    return cells
+        pairs = {"all pairs": [records(tickets)], "of weights that generalize": [records(general)]}
+        pairs["of one dense run"] = [rows for _, rows in groups_of(tickets, DENSE)]
+        for which, groups in pairs.items():
+            lines.append([f"{heading}: {which}", *(_share(groups, *one, level) for one in PREDICTORS.items())])
+    return table(["pairs of masks", *PREDICTORS], lines)
+
+
+def _share(groups: list[list[dict]], name: str, sign: int, threshold: float) -> str:
+    """In which share of the pairs within the groups the better value is the earlier run."""
+    counts = []
+    for rows in groups:
+        found = censored([found_in(row, threshold) for row in rows])
+        counts.append(concordance([sign * row[name] for row in rows], *found))
+    right, pairs = map(sum, zip(*counts, strict=True)) if counts else (0, 0)
+    return f"{right / pairs:.2f}" if pairs else "none"
 
 
 # ---- when a ticket pays

@@ -81,7 +81,12 @@ def test_rules_that_choose_a_checkpoint():
 def test_a_predictor_that_always_tells_and_one_that_never_does():
     rows = [run(100 * number, cosine=-number, mask_l2norm=-number, lr=0.1 * (number % 2)) for number in (1, 2, 3, 4)]
     rows[3] |= generalizes(None, 900) | {"mask_test_acc": 0.5}
-    by_name = {line[0]: line[1:] for line in cells(predictors_table({"MLP": (pandas.DataFrame(rows), LEVEL)}))}
+    head, _, *lines = (
+        line.split("|") for line in predictors_table({"MLP": (pandas.DataFrame(rows), LEVEL)}).splitlines()
+    )
+    columns = zip(*lines, strict=True)
+    by_name = {name.strip(): [cell.strip() for cell in column] for name, column in zip(head, columns, strict=True)}
+    assert by_name["pairs of masks"] == ["MLP: all pairs", "MLP: of weights that generalize", "MLP: of one dense run"]
     assert by_name["cosine"] == ["1.00", "1.00", "1.00"]
     assert by_name["mask_l2norm"] == ["0.00", "0.00", "0.00"], "the smaller norm is taken for the better one"
     assert by_name["cosine_kept"] == ["0.50", "0.50", "0.50"]
