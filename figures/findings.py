@@ -63,8 +63,9 @@ def plot_dots(
             axes.set_title(title)
         for axes in every[len(panels) :]:
             axes.remove()
-        figure.supxlabel(x_name, fontsize=9)
-        figure.supylabel(y_name, fontsize=9)
+        for number, axes in enumerate(every[: len(panels)]):
+            axes.set_xlabel(x_name if number >= len(panels) - columns else "")
+            axes.set_ylabel("" if number % columns else y_name)
         handles = [
             matplotlib.lines.Line2D([], [], color=color, marker=marker, linestyle="none", markersize=4, label=group)
             for group, (color, marker) in looks.items()

@@ -59,9 +59,9 @@ def ratio_bounds(dense: Generalization, ticket: Generalization) -> Bounds:
     return 0.0 if ticket.t_gen is None else ratio, inf if dense.t_gen is None else ratio
 
 
-def ratio_text(bounds: Bounds) -> str:
-    """To two digits, a bound where one side is censored; none where nothing is known."""
-    low, high = (value if value in (0, inf) else float(f"{value:.2g}") for value in bounds)
+def ratio_text(bounds: Bounds, digits: int = 2) -> str:
+    """To so many digits, a bound where one side is censored; none where nothing is known."""
+    low, high = (value if value in (0, inf) else float(f"{value:.{digits}g}") for value in bounds)
     if low == high:
         return f"{low:g}"
     if low > 0:
@@ -69,7 +69,7 @@ def ratio_text(bounds: Bounds) -> str:
     return "none" if high == inf else f"< {high:g}"
 
 
-def ratios_text(ratios: Sequence[Bounds]) -> str:
+def ratios_text(ratios: Sequence[Bounds], digits: int = 2) -> str:
     """The median of the ratios of several seeds, and the least and the most of them, each as it is known."""
     low, high = zip(*ratios, strict=True)
     least, most = (min(low), min(high)), (max(low), max(high))
@@ -77,7 +77,9 @@ def ratios_text(ratios: Sequence[Bounds]) -> str:
         return "none"
     start = least if least[0] in (0, least[1]) else (least[0], inf)
     end = most if most[0] == most[1] else (most[0], inf) if most[1] == inf else (0.0, most[1])
-    return with_range(ratio_text(bounded_median(low, high)), f"{ratio_text(start)} to {ratio_text(end)}")
+    return with_range(
+        ratio_text(bounded_median(low, high), digits), f"{ratio_text(start, digits)} to {ratio_text(end, digits)}"
+    )
 
 
 def median_text(values: Sequence[float | None], digits: int = 3) -> str:

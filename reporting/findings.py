@@ -85,7 +85,7 @@ def costs_table(results, threshold: float) -> str:
     """Masks by their distance from t_gen: where they are, what they find, and what it costs against waiting."""
 
     def costs(rows: list[dict]) -> str:
-        return ratios_text([cost(row, threshold) for row in rows])
+        return ratios_text([cost(row, threshold) for row in rows], digits=3)
 
     def paying(rows: list[dict]) -> str:
         return f"{sum(cost(row, threshold)[1] < 1 for row in rows)} of {len(rows)}"
@@ -125,7 +125,7 @@ def choices_table(results: dict[str, tuple[object, float]]) -> str:
                             name,
                             weights,
                             rule,
-                            ratios_text(costs),
+                            ratios_text(costs, digits=3),
                             f"{sum(most < 1 for _, most in costs)} of {len(seeds)}",
                         ]
                     )

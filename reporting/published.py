@@ -201,7 +201,7 @@ def draw_alignment(path: Path) -> None:
             group = f"dense lr {row['lr']:g}, wd {row['weight_decay']:g}"
             pale = row["mask_test_acc"] < level
             panels[name].append(Dot(row["cosine"], max(found.known_until, 1), found.t_gen is not None, group, pale))
-    x_name, y_name = "cosine of the start and the weights that gave the mask", "t_gen of the retrained mask, epochs"
+    x_name, y_name = "cosine of the start and the trained weights", "t_gen of the retrained mask"
     plot_dots(panels, x_name, y_name, path, "Pale: those weights did not generalize yet.")
 
 
