@@ -2,6 +2,8 @@
 
 import copy
 import json
+from itertools import pairwise
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -166,20 +168,22 @@ def test_a_scorer_leaves_the_network_as_it_is(kind, pruner):
 )
 def test_rounds_end_at_the_exact_count_and_nothing_comes_back(pruner, rate, rounds, schedule, scope, kind):
     network = network_of(kind)
-    masks = []
+    masks = []  # of each round
 
-    def at(number):
-        part = rate_after(number / rounds, rate, schedule)
-        return prune_in_rounds(pruner, network, generator(0, "mask"), part, scope, number, schedule)
+    def kept_of_round(*given):
+        masks.append(make_mask(*given))
+        return masks[-1]
 
-    mask = prune_in_rounds(pruner, network, generator(0, "mask"), rate, scope, rounds, schedule)
+    with patch("pruning.rounds.make_mask", kept_of_round):
+        mask = prune_in_rounds(pruner, network, generator(0, "mask"), rate, scope, rounds, schedule)
+    assert len(masks) == rounds
+    assert masks[-1] is mask
     counts = {name: (int((~kept).sum()), kept.numel()) for name, kept in mask.items()}
     if scope == "global":
         assert sum(count for count, _ in counts.values()) == round(rate * sum(total for _, total in counts.values()))
     else:
         assert all(count == round(rate * total) for count, total in counts.values())
-    masks = [at(number) for number in range(1, rounds)] if schedule == "linear" else []
-    for earlier, later in zip(masks, [*masks[1:], mask], strict=False):
+    for earlier, later in pairwise(masks):
         assert all(bool((earlier[name] | ~later[name]).all()) for name in mask)
     if pruner == "magnitude":
         once = make_mask(score("magnitude", network, torch.Generator()), rate, scope)
