@@ -6,7 +6,7 @@ PIP_FLAGS ?=
 # One thread for each of pytest's processes, where the environment does not say otherwise.
 PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -n auto
 
-.PHONY: run test numerics results lint slurm clean
+.PHONY: run test numerics results notebook lint slurm clean
 run: .venv/run.ok
 	.venv/bin/python main.py --dataset=modular_addition --pruning_rate=0.6 --seed=42
 
@@ -21,6 +21,10 @@ numerics: .venv/test.ok
 # The tables in README and RESULTS, from the CSVs below assets/results; the suite fails where they differ.
 results: .venv/run.ok
 	.venv/bin/python -m reporting.published
+
+# The guided tour, in the browser.
+notebook: .venv/notebook.ok
+	.venv/bin/jupyter lab notebooks/grokking_tickets.ipynb
 
 lint: .venv/test.ok
 	.venv/bin/ruff check .
@@ -40,6 +44,10 @@ slurm:
 .venv/test.ok: requirements-dev.txt requirements.txt | .venv/bin/python
 	.venv/bin/python -m pip install -q $(PIP_FLAGS) -r requirements-dev.txt
 	touch $@ .venv/run.ok
+
+.venv/notebook.ok: requirements-notebook.txt requirements.txt | .venv/bin/python
+	.venv/bin/python -m pip install -q $(PIP_FLAGS) -r requirements-notebook.txt
+	touch $@
 
 clean:
 	rm -rf .venv
