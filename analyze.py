@@ -52,6 +52,8 @@ class Flags:
             raise UserError(
                 f"--measures: {', '.join(unknown) or 'nothing'} is none; choose among {', '.join(FAMILIES)}"
             )
+        if not self.tickets or (self.root is not None and not self.root.is_dir()):
+            raise UserError(f"--root {self.root} is no folder, or --tickets is empty")
         if (self.root is None) == (self.dense_run is None) or (self.dense_run is None) != (self.ticket_run is None):
             raise UserError("give --dense_run and --ticket_run, or --root alone")
 
@@ -63,7 +65,7 @@ def run(argv: list[str] | None) -> None:
     else:
         pairs = find_pairs(flags.root, flags.tickets, flags.seeds)
     output = flags.output_folder or (flags.root or flags.ticket_run) / "analysis"
-    rows = analyze(pairs, flags.measures, output)
+    rows = analyze(pairs, list(dict.fromkeys(flags.measures)), output)
     write_csv(rows, output / "analysis.csv")
     print(
         f"wrote {output / 'analysis.csv'}: {len(rows):,} numbers of {len(pairs)} pair{'s' * (len(pairs) > 1)} of runs"

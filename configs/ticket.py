@@ -89,6 +89,10 @@ class Ticket(Dense):
             )
         if self.rewind_to == "prune_at" and not self.use_mask:
             raise UserError("rewind_to prune_at is the mask's epoch, and --use_mask False has none; give an epoch")
+        if self.rewind_to == "prune_at" and (self.pruning_iterations or 1) > 1:
+            raise UserError(
+                "rewind_to prune_at with pruning_iterations: weights are the dense run's; give one of its epochs"
+            )
         if self.control is not None and not self.use_mask:
             raise UserError(f"the control {self.control} is made from a ticket's mask; leave --use_mask out")
 

@@ -100,8 +100,10 @@ def _checked(arrays: dict[str, np.ndarray]) -> OwnData:
         tensors[y] = _whole(arrays[y], y, MOST_CLASSES)
         if arrays[y].shape != arrays[x].shape[:1]:
             raise ValueError(f"{y} has shape {arrays[y].shape}, and {x} {arrays[x].shape}: one label a row is needed")
-    if tensors["x_test"] is not None and tensors["x_test"].shape[1] != tensors["x"].shape[1]:
-        raise ValueError(f"x has {tensors['x'].shape[1]} numbers a row, and x_test {tensors['x_test'].shape[1]}")
+    if "x_test" in arrays and arrays["x_test"].shape[1:] != arrays["x"].shape[1:]:
+        raise ValueError(
+            f"a row of x has shape {arrays['x'].shape[1:]}, and one of x_test {arrays['x_test'].shape[1:]}"
+        )
     if len(tensors["y"].unique()) < 2:
         raise ValueError(f"y has one class alone, {tensors['y'][0]}; two or more are needed")
     shapes = ", ".join(f"{name} {'x'.join(map(str, array.shape))}" for name, array in arrays.items() if array.ndim)

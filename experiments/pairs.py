@@ -112,6 +112,9 @@ def open_pair(dense_folder: Path, ticket_folder: Path) -> Pair:
     use_cpu(dense)
     one, other = Run(dense_folder, dense, _saved(dense_folder)), Run(ticket_folder, ticket, _saved(ticket_folder))
     if not (ticket_folder / "mask.pth").exists():
+        counts = load_json(ticket_folder / "summary.json", {"weights": int, "weights_kept": int})
+        if counts["weights_kept"] < counts["weights"]:
+            raise UserError(f"{ticket_folder} is damaged: its mask.pth is not there; train it again with --rerun")
         return Pair(one, other)
     stored = load_tensors(ticket_folder / "mask.pth", ("mask", "source"))
     check_mask(stored["mask"], other.network(min(other.checkpoints)).state_dict())

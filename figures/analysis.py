@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from textwrap import fill
 from typing import NamedTuple
 
 import numpy as np
@@ -204,7 +205,7 @@ def draw_panels(rows, shown: Shown, path: Path) -> None:
         for axes in (accuracy, *others):
             told = _told_once(axes)
             axes.legend(told.values(), told, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7)
-        accuracy.figure.suptitle(shown.setting, fontsize=8)
+        accuracy.figure.suptitle(fill(shown.setting, 100), fontsize=8)
 
 
 def draw_frequencies(rows, shown: Shown, path: Path) -> None:

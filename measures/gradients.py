@@ -12,12 +12,13 @@ from measures.structure import magnitude_masks
 
 def gradients(pair: Pair, run: Run, epoch: int) -> Rows:
     rate, split, model = pair.pruning_rate, run.split, run.network(epoch)
+    ticket = pair.ticket.name if run is pair.dense else None  # a dense run may have several
     mask = None if pair.ticket.mask is None else {name: torch.tensor(kept) for name, kept in pair.ticket.mask.items()}
     order = cyclic_order(run.config.fn_name, run.config.p) if run.config.task.name == "modular" else None
     drawn = generator(run.config.seed, "gradients")  # the same nulls at every checkpoint
     for measure, part, value in gradient_measures(model, split, run.loss, mask, drawn, order):
-        is_of_mask = "_mask" in measure
-        yield Row(measure, value, part, "ticket" if is_of_mask else None, rate if is_of_mask else None)
+        of_mask = ("ticket", rate, ticket) if "_mask" in measure else ()
+        yield Row(measure, value, part, *of_mask)
 
     now = gradient_at(run, epoch)
     if (
@@ -27,7 +28,7 @@ def gradients(pair: Pair, run: Run, epoch: int) -> Rows:
         largest = {name: torch.tensor(kept) for name, kept in largest.items()}
         for measure, part, value in share_measures(now, largest):
             if measure == "gradient_share_in_mask":
-                yield Row("gradient_share_in_largest", value, part, "magnitude", rate)
+                yield Row("gradient_share_in_largest", value, part, "magnitude", rate, ticket)
     before, last = run.before(epoch), max(run.checkpoints)
     previous = None if before is None else gradient_at(run, before)
     weights, final = (dict(exact(run.network(one)).named_parameters()) for one in (epoch, last))

@@ -84,7 +84,8 @@ def measured(pair: Pair, family: str, cache: Path, progress) -> dict[str, list]:
     function, steps = FAMILIES[family], [(run, epoch) for run in pair.runs for epoch in run.checkpoints]
     config = pair.dense.config
     roots = [function, Pair, Run, type(config.task).split, type(config.model).build]
-    key = {"code": source_hash(roots, {}), "files": fingerprint(pair)}
+    code = source_hash([*roots, type(pair.ticket.config).trained], {}, config=type(pair.ticket.config))
+    key = {"code": code, "files": fingerprint(pair)}
     try:
         stored = load_json(cache, {"key": dict, "rows": list, "left out": list})
     except UserError:
@@ -123,7 +124,12 @@ def accuracies(run: Run) -> list[list]:
 def fingerprint(pair: Pair) -> str:
     """Changes where a file of a pair, or of those of other seeds, does."""
     runs = [run for one in (pair, *pair.others) for run in one.runs]
-    files = [path for run in runs for path in sorted(run.folder.glob("*")) if path.suffix in (".pth", ".csv")]
+    files = [
+        path
+        for run in runs
+        for path in sorted(run.folder.glob("*"))
+        if path.suffix in (".pth", ".csv") or path.name == "config.json"
+    ]
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return hashlib.sha256(json.dumps(stats).encode()).hexdigest()
 
@@ -141,10 +147,11 @@ def comparisons(rows, pairs: Sequence[Pair]):
     """
     import pandas
 
+    ends = rows[rows["measure"].eq("test_acc")].sort_values("epoch").groupby("run")["value"].last()
     rows, lines = rows[rows["measure"].isin(LEARNED)], []
     for pair in pairs:
         config = pair.ticket.config
-        about = {"setting": pair.ticket.name.replace(f"_seed{config.seed}", "", 1), "seed": config.seed}
+        about = {"setting": setting_of(pair), "seed": config.seed}
         about |= {name: getattr(config, name, None) for name in OF_TICKET}
         kinds = {"ticket with its dense run": (pair.ticket, [pair.dense])}
         kinds["ticket with another seed's"] = pair.ticket, [other.ticket for other in pair.others]
@@ -156,11 +163,15 @@ def comparisons(rows, pairs: Sequence[Pair]):
                 is_once = run.name < other.name or other is pair.dense
                 if is_once and values.keys() >= set(LEARNED):
                     lines.append(about | {"compared": compared, "run": run.name, "other_run": other.name} | values)
+                    lines[-1]["test_acc"] = min(ends[run.name], ends[other.name])
     return pandas.DataFrame(lines)
 
 
 def learned_table(learned) -> str:
-    """``comparisons`` over seeds: of each kind and setting the median, and the range, of both measures."""
+    """``comparisons`` over seeds: of each kind and setting the median, and the range, of both measures.
+
+    Of runs that both generalize, to a test accuracy of one half at least; the others have learned nothing that could be alike.
+    """
 
     def name(row: dict) -> str:
         if row["compared"].startswith("dense"):
@@ -172,23 +183,30 @@ def learned_table(learned) -> str:
         return ", ".join([f"{row['kind']}: {row['compared'].replace('ticket', what, 1)}", *settings])
 
     groups: dict[str, dict] = {}
-    for row in records(learned):
-        groups.setdefault(name(row), {})[row["run"], row["other_run"]] = (
+    for row in records(learned[learned["test_acc"] >= 0.5]):
+        is_dense = row["compared"].startswith("dense")
+        groups.setdefault((name(row), None if is_dense else row["setting"]), {})[row["run"], row["other_run"]] = (
             row  # two dense runs stand there for each setting
         )
     lines = []
-    for label, own in groups.items():
+    for (label, _), own in groups.items():
         values = ([row[measure] for row in own.values()] for measure in LEARNED)
         cells = [f"{median(one):.2f} ({min(one):.2f} to {max(one):.2f})" for one in values]
         lines.append([label, str(len(own)), *cells])
     return table(["compared", "pairs of runs", *(measure.replace("_", " ") for measure in LEARNED)], lines)
 
 
+def setting_of(pair: Pair) -> str:
+    """One name for the pairs of a setting, whatever their seed: a long folder's name ends with a hash of its own."""
+    first = min((pair, *pair.others), key=lambda one: one.ticket.name).ticket
+    return first.name.replace(f"_seed{first.config.seed}", "", 1)
+
+
 def curves_of(pairs: Sequence[Pair]) -> list[Shown]:
     """The pairs by setting, as pictures show them."""
     settings: dict[str, list[Pair]] = {}
     for pair in pairs:
-        settings.setdefault(pair.ticket.name.replace(f"_seed{pair.ticket.config.seed}", "", 1), []).append(pair)
+        settings.setdefault(setting_of(pair), []).append(pair)
     return [
         Shown(
             setting,

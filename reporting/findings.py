@@ -10,7 +10,7 @@ from reporting.tables import groups_of, seeds_table, table
 
 # What may tell how soon a mask's retraining generalizes: a column, and whether the larger or the smaller is taken for the better one.
 PREDICTORS = {"cosine": 1, "cosine_kept": 1, "same_signs_kept": 1, "mask_test_acc": 1, "mask_l2norm": -1, NORM: -1}
-BINS = (-1.0, 0.05, 0.1, 0.15, 0.2, 0.3, 1.0)  # of the cosine
+BINS = (-inf, 0.05, 0.1, 0.15, 0.2, 0.3, inf)  # of the cosine
 MASK = ["lr", "weight_decay", "mask_epoch", "rewind_to"]  # of the dense run, and where the start is
 DENSE = ["lr", "weight_decay", "seed"]
 
@@ -34,7 +34,8 @@ def alignment_table(results: dict[str, tuple[object, float]]) -> str:
 
     ``results``: ``{heading: (a sweep's rows, the threshold at which they are read)}``. A cell: median and range, how many of the runs.
     """
-    names = [f"{'below' if low < 0 else f'{low:g} to'} {high:g}" for low, high in pairwise(BINS)]
+    names = [f"{low:g} to {high:g}" for low, high in pairwise(BINS)]
+    names = [f"below {BINS[1]:g}", *names[1:-1], f"{BINS[-2]:g} or more"]
     lines = [[name] for name in [*names, "the weights do not generalize yet"]]
     for sweep, level in results.values():
         rows = records(is_ticket(sweep))

@@ -203,3 +203,21 @@ def test_a_damaged_pair_is_refused_in_one_line(runs, tmp_path, name, words):
     if name != "summary.json":
         damaged.write_bytes(content[: len(content) // 2])
     assert_refused(call("analyze", *flags, "--measures", "norms", size=()), words)
+
+
+def test_a_lost_mask_is_no_control_without_one(runs, place):
+    dense, ticket = (Path(flag.partition("=")[2]) for flag in pair_of(runs))
+    shutil.copytree(ticket, place / ticket.name, ignore=shutil.ignore_patterns("mask.pth"))
+    refused = call("analyze", f"--dense_run={dense}", f"--ticket_run={place / ticket.name}", size=())
+    assert_refused(refused, "damaged", "mask.pth is not there")
+    refused = call("analyze", f"--root={place}", "--tickets=", size=())
+    assert_refused(refused, "--tickets is empty")
+
+
+def test_a_family_that_is_named_twice_is_measured_once(runs, place):
+    once, twice = (
+        succeed("analyze", *pair_of(runs), "--measures", *names, f"--output_folder={place / str(len(names))}", size=())
+        and pandas.read_csv(place / str(len(names)) / "analysis.csv")
+        for names in (["norms"], ["norms", "norms"])
+    )
+    assert len(once) == len(twice)

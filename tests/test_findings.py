@@ -99,7 +99,7 @@ def test_masks_by_the_cosine_of_their_start():
     by_bin = {line[0]: line[1] for line in cells(alignment_table({"MLP": (pandas.DataFrame(rows), LEVEL)}))}
     assert by_bin["below 0.05"] == "900 (900 to > 5,000), 1 of 2"
     assert by_bin["0.05 to 0.1"] == ""
-    assert by_bin["0.3 to 1"] == "20 (20 to 30), 2 of 2"
+    assert by_bin["0.3 or more"] == "20 (20 to 30), 2 of 2"
     assert by_bin["the weights do not generalize yet"] == "700 (700 to 700), 1 of 1"
 
 

@@ -226,7 +226,12 @@ WRONG = {
     "x (n, 0)": ("a.npz", npz(x=np.zeros((20, 0)), y=Y), "x has shape (20, 0)"),
     "y (n, 1)": ("a.npz", npz(x=X, y=Y[:, None]), "y has shape (20, 1)"),
     "y is shorter": ("a.npz", npz(x=X, y=Y[:-1]), "one label a row"),
-    "x_test is narrower": ("a.npz", npz(x=X, y=Y, x_test=X[:, 1:], y_test=Y), "x has 6 numbers a row, and x_test 5"),
+    "x_test is narrower": ("a.npz", npz(x=X, y=Y, x_test=X[:, 1:], y_test=Y), "x has shape (6,), and one of x_test (5,)"),
+    "images of another form": (
+        "a.npz",
+        npz(x=X.reshape(20, 2, 3), y=Y, x_test=X.reshape(20, 3, 2), y_test=Y),
+        "x has shape (2, 3), and one of x_test (3, 2)",
+    ),
     "x_test is empty": ("a.npz", npz(x=X, y=Y, x_test=X[:0], y_test=Y[:0]), "too few rows"),
     "nan": ("a.npz", npz(x=put(X, np.nan), y=Y), "x has nan"),
     "nan in the test set": ("a.npz", npz(x=X, y=Y, x_test=put(X, np.nan), y_test=Y), "x_test has nan"),

@@ -276,6 +276,8 @@ def test_the_trained_weights_are_kept_where_the_start_is_the_masks_own_epoch(pla
     assert f"{ticket} is finished and is reused" in said, "it is one run however it is spelled"
     refused = call("main", "--prune_at=20", "--rewind_to=prune_at", "--use_mask=False")
     assert_refused(refused, "rewind_to prune_at", "use_mask False has none")
+    refused = call("main", "--prune_at=20", "--rewind_to=prune_at", "--pruning_iterations=2")
+    assert_refused(refused, "rewind_to prune_at with pruning_iterations")
 
 
 def test_masks_so_many_epochs_before_or_after_t_gen(place):
