@@ -14,7 +14,7 @@ from experiments.code_state import same_code, worst
 from experiments.folder import ASIDE
 from experiments.pairs import Pair, Run, open_pair
 from experiments.source_hash import source_hash
-from figures.analysis import Shown
+from figures.measured import Shown
 from measures import FAMILIES
 from measures.row import Row
 from reporting.choices import group_of, standing_of

@@ -2,15 +2,33 @@
 
 from itertools import pairwise
 from math import inf
+from pathlib import Path
 
 from analysis.statistics import concordance
+from figures.findings import Dot, plot_dots
 from reporting.cells import Bounds, censored, median_and_range, median_of, ratios_text, share, t_gen, with_range
+from reporting.choices import MODELS
+from reporting.published_csvs import collected
 from reporting.results import BESIDE, NORM, dense_of_rows, found_in, records
 from reporting.tables import groups_of, seeds_table, table
 
 # What may tell how soon a mask's retraining generalizes: a column, and whether the larger or the smaller is taken for the better one.
 PREDICTORS = {"cosine": 1, "cosine_kept": 1, "same_signs_kept": 1, "mask_test_acc": 1, "mask_l2norm": -1, NORM: -1}
 BINS = (-inf, 0.05, 0.1, 0.15, 0.2, 0.3, inf)  # of the cosine
+TRANSFORMER = MODELS["transformer"][1]
+MNIST = 0.8
+ALIGNMENT = {  # {what is retrained and how: the sweep, and at which test accuracy it is read}
+    "MLP, lr 0.01, weight decay 3": ("sweep_alignment", 0.95),
+    "MLP, paper's setting": ("sweep_alignment_paper", 0.95),
+    "Transformer, paper's setting": ("sweep_alignment_transformer", TRANSFORMER),
+    "MNIST, weight decay 1": ("sweep_alignment_mnist", MNIST),
+}
+PAYS = {
+    "MLP": ("sweep_pays", 0.95),
+    "Transformer": ("sweep_pays_transformer", TRANSFORMER),
+    "MNIST": ("sweep_pays_mnist", MNIST),
+    "MLP, tuned": ("sweep_pays_tuned", 0.95),
+}
 MASK = ["lr", "weight_decay", "mask_epoch", "rewind_to"]  # of the dense run, and where the start is
 DENSE = ["lr", "weight_decay", "seed"]
 
@@ -143,3 +161,33 @@ def _known(rows: list[dict], level: float) -> Bounds | None:
     """The cost at the mask after t_gen, with the dense run's own end, at which its t_gen was certain, in place of the mask's epoch."""
     after = [row for row in rows if "t_gen+" in row["prune_at"]]
     return cost(after[0] | {"mask_epoch": after[0][BESIDE + "last_epoch"]}, level) if after else None
+
+
+# ---- pictures
+
+
+def draw_alignment(path: Path) -> None:
+    """Every ticket of the sweeps about alignment, by the cosine of its start and of the weights that gave the mask."""
+    panels = {}
+    for name, (results, level) in collected(ALIGNMENT).items():
+        rows = records(is_ticket(results))
+        panels[name] = []
+        for row in rows:
+            found = found_in(row, level)
+            group = f"dense lr {row['lr']:g}, wd {row['weight_decay']:g}"
+            pale = row["mask_test_acc"] < level
+            panels[name].append(Dot(row["cosine"], max(found.known_until, 1), found.t_gen is not None, group, pale))
+    x_name, y_name = "cosine of the start and the trained weights", "t_gen of the retrained mask"
+    plot_dots(panels, x_name, y_name, path, "Pale: those weights did not generalize yet.")
+
+
+def draw_costs(path: Path) -> None:
+    """What each ticket of the sweeps about cost takes against waiting."""
+    panels = {}
+    for name, (results, level) in collected(PAYS).items():
+        panels[name] = []
+        for row in records(named_starts(results)):
+            least, most = cost(row, level)
+            x = row["mask_epoch"] / found_in(dense_of_rows([row])[0], level).known_until
+            panels[name].append(Dot(x, least, least == most, row["weights"]))
+    plot_dots(panels, "epoch of the mask / t_gen(dense)", "total cost / t_gen(dense)", path, wait=1)

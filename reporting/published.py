@@ -9,53 +9,28 @@ from functools import partial
 from pathlib import Path
 
 from common.errors import UserError
-from figures.findings import Dot, plot_dots
+from reporting import published_csvs as csvs
 from reporting.analysis import learned_table
 from reporting.cells import Columns, accuracy, both, kept, median_of, outcome, pair_columns, speedup, t_gen
 from reporting.choices import MODELS, of_model
 from reporting.findings import (
+    ALIGNMENT,
+    PAYS,
     alignment_table,
     choices_table,
-    cost,
     costs_table,
-    is_ticket,
+    draw_alignment,
+    draw_costs,
     masks_table,
-    named_starts,
     predictors_table,
 )
-from reporting.results import (
-    ACCURACIES,
-    BESIDE,
-    NORM,
-    SPREAD,
-    T_GEN,
-    dense_of_rows,
-    found_in,
-    frame,
-    records,
-    t_gen_column,
-)
+from reporting.published_csvs import collected, read
+from reporting.results import ACCURACIES, BESIDE, NORM, SPREAD, dense_of_rows, frame, records
 from reporting.tables import legend, pairs_table, seeds_table, table, winner
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-RESULTS = REPOSITORY / "assets" / "results"
 PAGES = ("README.md", "RESULTS.md")
 TUNED = 0.95  # the threshold of the tuned comparison
 PLACE = ["lr", "weight_decay"]  # its axes
-
-
-def read(name: str, *thresholds: float):
-    """A published CSV as a pandas.DataFrame. Raises UserError where it is not there, or older than its columns."""
-    import pandas
-
-    path = RESULTS / name
-    if not path.exists():
-        raise UserError(f"{name} is not there")
-    results = pandas.read_csv(path)
-    needed = ["setting", "budget", *(t_gen_column(threshold, own) for threshold in thresholds for own in T_GEN)]
-    if missing := [column for column in needed if column not in results]:
-        raise UserError(f"{name} has no column {missing[0]!r}: collect it again")
-    return results
 
 
 # ---- tables
@@ -114,7 +89,7 @@ def winners() -> tuple[str, list[dict]]:
     """The best dense network beside the best ticket, on seeds that did not choose them where these have been trained."""
     chosen = [frame(winner(side, PLACE, TUNED)) for side in both_tuned()]
     found, ending = chosen, ", which chose"
-    if all((RESULTS / f"sweep_tuned_{side}_check" / "results.csv").exists() for side in ("dense", "ticket")):
+    if all((csvs.RESULTS / f"sweep_tuned_{side}_check" / "results.csv").exists() for side in ("dense", "ticket")):
         fresh = both_tuned("_check")
         if all({*place(new)} == {*place(old)} for new, old in zip(fresh, chosen, strict=True)):
             found, ending = fresh, ""
@@ -147,38 +122,19 @@ def sweep_mnist() -> str:
     return seeds_table(frame([*dense.values(), *rows]), ["setting"], columns)
 
 
+PICTURES: dict[str, Callable[[Path], None]] = {"alignment.png": draw_alignment, "costs.png": draw_costs}
 TRANSFORMER = MODELS["transformer"][1]
-MNIST = 0.8
-ALIGNMENT = {  # {what is retrained and how: the sweep, and at which test accuracy it is read}
-    "MLP, lr 0.01, weight decay 3": ("sweep_alignment", 0.95),
-    "MLP, paper's setting": ("sweep_alignment_paper", 0.95),
-    "Transformer, paper's setting": ("sweep_alignment_transformer", TRANSFORMER),
-    "MNIST, weight decay 1": ("sweep_alignment_mnist", MNIST),
-}
-PAYS = {
-    "MLP": ("sweep_pays", 0.95),
-    "Transformer": ("sweep_pays_transformer", TRANSFORMER),
-    "MNIST": ("sweep_pays_mnist", MNIST),
-    "MLP, tuned": ("sweep_pays_tuned", 0.95),
-}
-
-
-def collected(sweeps: dict[str, tuple[str, float]]) -> dict[str, tuple]:
-    """Their rows, ``{name: (rows, threshold)}``, of those that have been collected. Raises UserError where none has."""
-    if not any((RESULTS / sweep / "results.csv").exists() for sweep, _ in sweeps.values()):
-        raise UserError("none of its sweeps has been collected")
-    return {
-        name: (read(f"{sweep}/results.csv", level), level)
-        for name, (sweep, level) in sweeps.items()
-        if (RESULTS / sweep / "results.csv").exists()
-    }
+RATE = ["retrain_weight_decay", "pruning_rate"]
+BEST = accuracy(ACCURACIES[2])
+NORMS = median_of(NORM, 1)
+AT = median_of("mask_epoch", 0) | BEST
 
 
 def algorithms() -> str:
     """What two runs have learned, compared, of all analyses that are there."""
     import pandas
 
-    found = [pandas.read_csv(path) for path in sorted(RESULTS.glob("analysis_*/comparisons.csv"))]
+    found = [pandas.read_csv(path) for path in sorted(csvs.RESULTS.glob("analysis_*/comparisons.csv"))]
     if not found:
         raise UserError("no analysis_*/comparisons.csv is there")
     own = pandas.concat(found)
@@ -190,38 +146,6 @@ def costs(name: str) -> str:
     return costs_table(read(f"{sweep}/results.csv", level), level)
 
 
-def draw_alignment(path: Path) -> None:
-    """Every ticket of the sweeps about alignment, by the cosine of its start and of the weights that gave the mask."""
-    panels = {}
-    for name, (results, level) in collected(ALIGNMENT).items():
-        rows = records(is_ticket(results))
-        panels[name] = []
-        for row in rows:
-            found = found_in(row, level)
-            group = f"dense lr {row['lr']:g}, wd {row['weight_decay']:g}"
-            pale = row["mask_test_acc"] < level
-            panels[name].append(Dot(row["cosine"], max(found.known_until, 1), found.t_gen is not None, group, pale))
-    x_name, y_name = "cosine of the start and the trained weights", "t_gen of the retrained mask"
-    plot_dots(panels, x_name, y_name, path, "Pale: those weights did not generalize yet.")
-
-
-def draw_costs(path: Path) -> None:
-    """What each ticket of the sweeps about cost takes against waiting."""
-    panels = {}
-    for name, (results, level) in collected(PAYS).items():
-        panels[name] = []
-        for row in records(named_starts(results)):
-            least, most = cost(row, level)
-            x = row["mask_epoch"] / found_in(dense_of_rows([row])[0], level).known_until
-            panels[name].append(Dot(x, least, least == most, row["weights"]))
-    plot_dots(panels, "epoch of the mask / t_gen(dense)", "total cost / t_gen(dense)", path, wait=1)
-
-
-PICTURES: dict[str, Callable[[Path], None]] = {"alignment.png": draw_alignment, "costs.png": draw_costs}
-RATE = ["retrain_weight_decay", "pruning_rate"]
-BEST = accuracy(ACCURACIES[2])
-NORMS = median_of(NORM, 1)
-AT = median_of("mask_epoch", 0) | BEST
 TABLES: dict[str, Callable[[], str]] = {
     "headline": headline,
     "seeds_mlp": partial(seeds, "mlp"),
@@ -272,13 +196,13 @@ def filled(page: str) -> str:
 def main() -> None:
     for name, draw in PICTURES.items():
         try:
-            draw(RESULTS / name)
+            draw(csvs.RESULTS / name)
         except UserError as error:
             print(f"left as it is: the picture {name}: {error}")
         else:
-            print(f"written: {RESULTS / name}")
+            print(f"written: {csvs.RESULTS / name}")
     for name in PAGES:
-        path = REPOSITORY / name
+        path = csvs.REPOSITORY / name
         path.write_text(filled(path.read_text()))
         print(f"written: the tables of {name}")
 

@@ -11,21 +11,10 @@ import scipy.stats
 
 from common.errors import UserError
 from configs import sweep_tuned_dense, sweep_tuned_dense_check, sweep_tuned_ticket, sweep_tuned_ticket_check
-from reporting import published
-from reporting.published import (
-    ALIGNMENT,
-    PAGES,
-    PAYS,
-    PLACE,
-    REPOSITORY,
-    RESULTS,
-    TABLES,
-    TUNED,
-    both_tuned,
-    filled,
-    headline,
-    tuned,
-)
+from reporting import published_csvs
+from reporting.findings import ALIGNMENT, PAYS
+from reporting.published import PAGES, PLACE, TABLES, TUNED, both_tuned, filled, headline, tuned
+from reporting.published_csvs import REPOSITORY, RESULTS
 from reporting.tables import winner
 
 
@@ -63,7 +52,7 @@ def test_a_changed_table_is_made_anew():
 def csvs(tmp_path, monkeypatch):
     """The published CSVs, a test's own."""
     shutil.copytree(RESULTS, tmp_path / "results")
-    monkeypatch.setattr(published, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(published_csvs, "RESULTS", tmp_path / "results")
     return tmp_path / "results"
 
 
