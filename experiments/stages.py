@@ -66,6 +66,9 @@ def accuracies_at(folder: Path, epoch: int) -> dict[str, float | None]:
 def stage_notes(config: Ticket, source: dict) -> list[str]:
     """What is to be said where the mask's epoch, or the network there, is not what the name of the stage promises."""
     stage, notes = config.prune_at, []
+    if stage.startswith("t_gen"):
+        saved = f"the last checkpoint at or before it is that of epoch {source['epoch']:,}"
+        return [f"{stage}: {saved}; --save_every and --save_at save more"]
     if stage not in ("memorization", "generalization"):
         return notes
     asked = stage_epoch(config)

@@ -283,7 +283,8 @@ def test_the_trained_weights_are_kept_where_the_start_is_the_masks_own_epoch(pla
 def test_masks_so_many_epochs_before_or_after_t_gen(place):
     """t_gen is 0 here: nothing changes, and the init has two of 14 test examples right."""
     still = ("--lr=0", "--seed=0", "--gen_threshold=0.05", "--num_epochs=1100", "--retrain_num_epochs=2")
-    succeed("main", *still, "--prune_at=t_gen+25")
+    said = succeed("main", *still, "--prune_at=t_gen+25").out
+    assert "t_gen+25: the last checkpoint at or before it is that of epoch 20" in said
     (ticket,) = run_folders("runs")[1]
     assert load(ticket / "mask.pth")["source"]["epoch"] == 20, "the last that was saved"
     assert f"{ticket} is finished and is reused" in succeed("main", *still, "--prune_at=20").out
