@@ -14,7 +14,7 @@ from data.own import own_task
 from data.task import Task
 from models import MODELS
 from models.model import Model
-from training.losses import LOSSES
+from training.losses import LOSSES, LOSSES_OF_NUMBERS
 from training.optimizer import OPTIMIZERS
 
 # These decide where and how a run is computed, shown and read, not what is learned: no part of a run's identity.
@@ -102,6 +102,12 @@ class Dense:
                 f"the model {self.model.name} takes {self.model.inputs}, and the task {self.task.name} gives "
                 f"{self.task.inputs}; choose another --model or --task"
             )
+        of_loss = "numbers" if (self.loss or self.task.loss) in LOSSES_OF_NUMBERS else "classes"
+        if self.task.labels != of_loss:
+            raise UserError(
+                f"the loss {self.loss or self.task.loss} is for {of_loss}, and the task {self.task.name} gives "
+                f"{self.task.labels}; leave --loss out"
+            )
 
     def __getattr__(self, name: str) -> Any:
         for part in PARTS if not name.startswith("_") else ():
@@ -167,7 +173,9 @@ class Dense:
     def run_name(self, mask_epoch: int | None = None) -> str:
         """The run's name: kind, subject and seed, then every other setting that is not as usual."""
         rest = {
-            name: value for name, value in self.differences().items() if name not in ("seed", "fn_name", "train_size")
+            name: value
+            for name, value in self.differences().items()
+            if name not in ("seed", "fn_name", "fn_names", "train_size")
         }
         subject = f"_{self.task.subject}" if self.task.subject != self.task.name else ""
         return short(f"{self.kind}{subject}_seed{self.seed}" + spell(rest))
@@ -179,9 +187,8 @@ def with_parts(config: Dense, **parts: Any) -> Dense:
     before, after = (paper(one.task.name, one.model.name).as_dict() for one in (config, other))
     values = config.as_dict()
     named = {name for one in EXPERIMENTS.values() for name in one.settings}
-    return other.but(
-        **{name: after[name] for name in named if name in other.as_dict() and values.get(name) == before.get(name)}
-    )
+    usual = {name: after[name] for name in named if name in other.as_dict() and values.get(name) == before.get(name)}
+    return other.but(**{name: tuple(value) if isinstance(value, list) else value for name, value in usual.items()})
 
 
 def paper(task: str, model: str, **given: Any) -> Dense:

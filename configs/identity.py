@@ -14,7 +14,9 @@ from models import MODELS
 # adds it here, or all runs from before are other runs.
 BEFORE: dict[str, Any] = {"save_at": [], "optimizer": "adamw", "batch_size": None, "stop_after_gen": False}
 BEFORE |= {"pruning_rounds": None, "pruning_schedule": "exponential", "pruning_iterations": None, "rewind_to": 0}
-BEFORE |= {"control": None, "control_per_matrix": False}
+BEFORE |= {"control": None, "control_per_matrix": False, "learn": None}
+BEFORE |= {"score_lr": None, "score_weight_decay": None, "score_optimizer": None, "score_num_epochs": None}
+BEFORE |= {"score_by_value": False}
 
 
 def with_names(stored: dict) -> dict:

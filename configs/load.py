@@ -89,6 +89,14 @@ def config_from_json(stored: dict, path: Path) -> Dense:
         raise UserError(f"{path} is not the config of a run of this version ({error!r})") from None
 
 
+def stored_config(folder: str) -> Dense:
+    """The config of the run in a folder, wherever it lies now. Raises UserError where there is none."""
+    path = Path(folder) / "config.json"
+    if not path.exists():
+        raise UserError(f"{folder} is no folder of a run: it has no config.json")
+    return config_from_json(load_json(path, {"kind": str, "config": dict}), path).but(root=str(Path(folder).parent))
+
+
 def parse(script: type, argv: list[str] | None, *, prog: str, description: str, default_config: str) -> tuple[Any, Any]:
     """Parse a script's own flags (the dataclass ``script``, with a field ``config``) and every field of its config.
 

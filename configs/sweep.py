@@ -14,13 +14,15 @@ class Sweep:
     """Every combination of the axes for every seed, of ``base``; or ``settings``, a list of combinations spelled out.
 
     ``axes``: ``{field name: values}``. ``settings``: ``[{field name: value}, ...]``, for what is no full grid. What is given
-    twice is one run. Raises UserError where these are not what they should be.
+    twice is one run. ``at``: epochs whose test accuracy --collect gives a column. Raises UserError where these are not what they
+    should be.
     """
 
     base: Dense
     axes: dict[str, list] = field(default_factory=dict)
     settings: list[dict[str, Any]] = field(default_factory=list)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    at: tuple[int, ...] = ()
 
     def __post_init__(self):
         if not isinstance(self.base, Dense):

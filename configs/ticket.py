@@ -5,6 +5,7 @@ The plain fields describe the dense run, and ``retrain_*`` are all that differs 
 
 import re
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
@@ -16,12 +17,14 @@ from configs.paper import EXPERIMENTS, kind_of
 from pruning.controls import CONTROLS
 from pruning.rounds import SCHEDULES, rate_after
 from pruning.scores import SCORERS
+from training.optimizer import OPTIMIZERS
 
 MASK_FIELDS = ("pruner", "scope", "pruning_rate")  # these mean nothing where no mask is used
 RETRAINED = ("lr", "weight_decay", "num_epochs", "save_at", "stop_after_gen")  # what can differ in retraining
-# These stand in a ticket's identity as what they come to: the mask's epoch, the settings of the retraining, the dense run.
+SCORED = ("lr", "weight_decay", "optimizer", "num_epochs")  # what can differ where edge-popup learns scores
+# These stand in a ticket's identity as what they come to: the mask's epoch or origin, the settings of the retraining, the dense run.
 NAMED_FIELDS = (
-    *("prune_at", "memorization_epoch", "generalization_epoch", "use_mask", "dense_run"),
+    *("prune_at", "memorization_epoch", "generalization_epoch", "use_mask", "dense_run", "mask_from"),
     *(f"retrain_{name}" for name in RETRAINED),
 )
 
@@ -59,6 +62,21 @@ class Ticket(Dense):
     """same_l1, same_l2, same_l2_logits: the norm of each matrix is the ticket's, not the total alone."""
     use_mask: bool = True
     """False retrains the dense init without the mask, the control."""
+    mask_from: str | None = None
+    """The mask of another ticket: its folder, or in which fields it differs from this one, as seed=1 or fn_name=subtract."""
+    learn: Literal["scores", "both"] | None = None
+    """With --pruner edge_popup: only learn scores, from the weights at prune_at, which stay as they are; both trains those as well.
+    Norms are then of what is trained. None: take the mask that the scores give, then retrain it as any other."""
+    score_lr: NonNegative | None = None
+    """Learning rate of edge-popup's scores; None: as the dense run."""
+    score_weight_decay: NonNegative | None = None
+    """Weight decay of scores; None: as the dense run."""
+    score_optimizer: Literal[tuple(OPTIMIZERS)] | None = None
+    """Optimizer of scores; None: as the dense run."""
+    score_num_epochs: Count | None = None
+    """Epochs for which scores are learned; None: as the dense run."""
+    score_by_value: bool = False
+    """Rank scores by s, as the paper's appendix has it, not by |s|."""
     retrain_lr: NonNegative | None = None
     """Learning rate in retraining; None: as the dense run."""
     retrain_weight_decay: NonNegative | None = None
@@ -81,6 +99,10 @@ class Ticket(Dense):
             means |= {"scope": "global" if self.global_pruning else "local", "global_pruning": None}
         if self.pruner == "synflow" and self.pruning_rounds is None:
             means["pruning_rounds"] = 100
+        if self.pruner == "edge_popup":
+            means["scope"] = "local"
+        if self.learn:
+            means["rewind_to"] = "prune_at"
         for name, value in means.items():
             object.__setattr__(self, name, value)  # frozen, and still being made
         if not re.fullmatch(r"init|memorization|generalization|[0-9]+|t_gen[+-][0-9]+", self.prune_at):
@@ -93,8 +115,26 @@ class Ticket(Dense):
             raise UserError(
                 "rewind_to prune_at with pruning_iterations: weights are the dense run's; give one of its epochs"
             )
+        self._check_scores()
         if self.control is not None and not self.use_mask:
             raise UserError(f"the control {self.control} is made from a ticket's mask; leave --use_mask out")
+
+    def _check_scores(self) -> None:
+        names = [f"score_{name}" for name in SCORED] + ["score_by_value", "learn"]
+        if self.pruner != "edge_popup" and (
+            given := [name for name in names if getattr(self, name) not in (None, False)]
+        ):
+            raise UserError(f"{given[0]} is about learning scores: add --pruner edge_popup")
+        if self.pruner == "edge_popup" and (self.pruning_rounds or self.pruning_iterations):
+            raise UserError(
+                "edge_popup learns its mask at the full rate: leave pruning_rounds and pruning_iterations out"
+            )
+        given = [f"retrain_{name}" for name in RETRAINED if getattr(self, f"retrain_{name}") is not None]
+        if self.learn and (self.control or not self.use_mask or given):
+            first = "control" if self.control else "use_mask" if not self.use_mask else given[0]
+            raise UserError(f"--learn {self.learn} retrains nothing: leave {first} out, or --learn")
+        if self.mask_from is not None and (self.pruning_iterations or not self.use_mask or self.learn):
+            raise UserError("mask_from takes a mask that is there: leave pruning_iterations, use_mask and learn out")
 
     def dense(self) -> Dense:
         return Dense(**{field.name: getattr(self, field.name) for field in fields(Dense)})
@@ -105,7 +145,34 @@ class Ticket(Dense):
     def mask_run(self) -> Dense | None:
         if not self.use_mask:
             return None
+        if self.mask_from is not None:
+            return self.other_ticket()
+        if self.pruner == "edge_popup" and not self.learn:
+            retraining = dict.fromkeys(f"retrain_{name}" for name in RETRAINED)
+            return self.but(learn="scores", control=None, control_per_matrix=False, **retraining)
         return self.dense() if (self.pruning_iterations or 1) == 1 else self.earlier_round()
+
+    def other_ticket(self) -> "Ticket":
+        """The ticket that ``mask_from`` names. Raises UserError where it names none."""
+        if "=" in self.mask_from and not Path(self.mask_from).exists():
+            values, others = self.as_dict(), {}
+            for name, _, text in (part.partition("=") for part in self.mask_from.split(",")):
+                try:
+                    others[name] = type(values[name])(text)
+                except (KeyError, ValueError):
+                    raise UserError(
+                        f"mask_from {self.mask_from}: {name} is no field, or {text} no value of it"
+                    ) from None
+            other = self.but(
+                **{"mask_from": None, "control": None, "control_per_matrix": False, "rewind_to": 0} | others
+            )
+        else:
+            from configs.load import stored_config  # which imports this module
+
+            other = stored_config(self.mask_from)
+        if not isinstance(other, Ticket) or not other.use_mask or other.learn:
+            raise UserError(f"mask_from {self.mask_from} is no ticket with a mask")
+        return other
 
     def earlier_round(self) -> "Ticket":
         """The ticket of one iteration less: at its rate, with none of what a control changes."""
@@ -117,7 +184,17 @@ class Ticket(Dense):
 
     def trained(self) -> Dense:
         settings = self.retraining()
-        return replace(self.dense(), **settings | {"save_at": tuple(settings["save_at"])})
+        return (
+            replace(self.dense(), **self.scoring())
+            if self.learn
+            else replace(self.dense(), **settings | {"save_at": tuple(settings["save_at"])})
+        )
+
+    def scoring(self) -> dict[str, Any]:
+        """How scores are learned: as the dense run was trained, but for these."""
+        given = {name: getattr(self, f"score_{name}") for name in SCORED}
+        values = {name: getattr(self, name) if given[name] is None else given[name] for name in SCORED}
+        return values | {"save_every": max(1, values["num_epochs"] // 20), "save_at": (), "stop_after_gen": False}
 
     def retraining(self) -> dict[str, Any]:
         """The settings of the retraining that can differ from the dense run's."""
@@ -129,6 +206,9 @@ class Ticket(Dense):
         """What decides the mask, besides the dense run; ``epoch`` is what prune_at was found to mean."""
         if not self.use_mask:
             return None
+        if self.mask_from is not None:
+            other = self.other_ticket().identity(epoch)
+            return {name: other[name] for name in ("dense", "mask", "options")}
         return {name: getattr(self, name) for name in MASK_FIELDS} | {"epoch": epoch}
 
     def options(self, mask_epoch: int | None = None) -> dict[str, Any]:
@@ -156,6 +236,8 @@ class Ticket(Dense):
     def run_name(self, mask_epoch: int | None = None) -> str:
         """The dense run's name, the mask, and every setting of the retraining that is not the dense run's."""
         mask = f"{self.pruner}{self.pruning_rate}_{self.scope}_at{mask_epoch}" if self.use_mask else "no_mask"
+        if self.mask_from is not None:
+            mask = f"mask_from_{Path(self.mask_from).name.replace('=', '')}"
         identity, usual = self.identity(mask_epoch), self.dense().identity()
         own = {f"retrain_{name}": value for name, value in identity["retraining"].items() if value != usual[name]}
         defaults = {field.name: field.default for field in fields(self)}

@@ -12,11 +12,13 @@ class Task:
     """What is learned. A task is a frozen dataclass in a file of its own; its fields are flags, explained below each.
 
     ``name``: its place in TASKS. ``inputs``: what an example is, "tokens" (n, t) int64 or "vectors" (n, i) float32, which a model must
-    take. ``loss``: an entry of LOSSES, unless the config names another.
+    take. ``labels``: "classes", int64, or "numbers", float32, which one output predicts. ``loss``: an entry of LOSSES for such labels,
+    unless the config names another.
     """
 
     name: ClassVar[str]
     inputs: ClassVar[str] = "tokens"
+    labels: ClassVar[str] = "classes"
     loss: ClassVar[str] = "cross_entropy"
 
     def __post_init__(self):

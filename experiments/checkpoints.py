@@ -8,17 +8,22 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.files import load_json, load_tensors
+from pruning.edge_popup import HELD, LEARNED
 
 
 def load_checkpoint(path: Path, device="cpu", mmap: bool = False) -> dict:
-    """``{"model": {name: tensor}, "epoch": int}`` from ``path``. Raises UserError for a file that is anything else."""
+    """``{"model": {name: tensor}, "epoch": int}`` from ``path``. Raises UserError for a file that is anything else.
+
+    Of a run that learns scores the model is the network as it acts.
+    """
     value = load_tensors(path, ("model", "epoch"), device, mmap)
     weights = value["model"]
     if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
         raise UserError(f"{path} is no checkpoint of this project: its model is not a dictionary of tensors")
     if not isinstance(value["epoch"], int):
         raise UserError(f"{path} is no checkpoint of this project: its epoch is not a whole number")
-    return value
+    weights = {name: weight for name, weight in weights.items() if not name.startswith((LEARNED, HELD))}
+    return value | {"model": weights}
 
 
 def list_checkpoints(folder: Path) -> dict[int, Path]:

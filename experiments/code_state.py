@@ -8,19 +8,22 @@ from pathlib import Path
 from configs.base import NOT_IDENTITY, Dense
 from experiments import components
 from experiments.source_hash import SCHEME, source_hash
+from pruning.edge_popup import EdgePopup
 from training.generalization import is_certain
 from training.loop import member_state, train
 from training.metrics import MEASURES
 from training.population import scale_logits, stack_models, stack_splits, stack_states
 
 
-def how_executed(population: bool, cuda: bool) -> dict:
+def how_executed(config: Dense, population: bool, cuda: bool) -> dict:
     """What config.json says of how a run was trained: in a population or alone, where, and with which formulas it was measured."""
-    return {"population": population, "cuda": cuda, "measures": {name: measure_hash(name) for name in MEASURES}}
+    measures = {name: measure_hash(name, config) for name in MEASURES}
+    return {"population": population, "cuda": cuda, "measures": measures}
 
 
-def measure_hash(name: str) -> str:
-    return source_hash([("training.metrics", "MEASURES")], {}, [name])
+def measure_hash(name: str, config: Dense) -> str:
+    how = {"learns_numbers": config.task.labels == "numbers"}
+    return source_hash([("training.metrics", "MEASURES")], how, [name])
 
 
 def code_of(config: Dense, executed: dict) -> str:
@@ -42,6 +45,7 @@ def code_of(config: Dense, executed: dict) -> str:
         roots += [components.build_mask] if config.mask_run() is not None else []
         roots += [components.next_mask] if config.pruning_iterations else []
         roots += [components.build_control, scale_logits] if config.control else []
+        roots += [components.build_edge_popup, EdgePopup] if config.learn else []
     settings = {
         name: value for name, value in config.as_dict().items() if name not in NOT_IDENTITY
     } | trained.identity()
@@ -79,7 +83,9 @@ def _state(stored: dict | None, executed: dict | None, config: Dense) -> str:
     is_known = isinstance(stored, dict) and isinstance(executed, dict) and isinstance(executed.get("measures"), dict)
     if not is_known or not str(stored.get("code")).startswith(f"{SCHEME}:"):
         return "unknown"
-    measured = all(value == measure_hash(name) for name, value in executed["measures"].items() if name in MEASURES)
+    measured = all(
+        value == measure_hash(name, config) for name, value in executed["measures"].items() if name in MEASURES
+    )
     is_same = stored["code"] == comparable({"executed": executed}, config)
     return "current" if measured and is_same else "other"
 

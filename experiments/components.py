@@ -14,6 +14,7 @@ from configs.ticket import Ticket
 from data.split import Split
 from experiments.checkpoints import load_checkpoint
 from pruning.controls import CONTROLS, Setting, Start
+from pruning.edge_popup import EdgePopup
 from pruning.masks import make_mask
 from pruning.rounds import below_what_is_kept, prune_in_rounds
 from pruning.scores import Network, score
@@ -52,6 +53,12 @@ def next_mask(config: Ticket, model: nn.Module, split: Split, before: dict[str, 
     network = Network(dict(model.state_dict()), model, split.train_x, split.train_y, build_loss(config))
     scores = below_what_is_kept(score(config.pruner, network, generator(config.seed, "mask")), before)
     return make_mask(scores, config.pruning_rate, config.scope)
+
+
+def build_edge_popup(config: Ticket, network: nn.Module) -> EdgePopup:
+    """A network of which scores are learned."""
+    scores = generator(config.seed, "scores")
+    return EdgePopup(network, config.pruning_rate, scores, config.score_by_value, config.learn == "both")
 
 
 def build_control(config: Ticket, mask: dict[str, Tensor], init: Path, final: Path) -> Start:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from analysis.structure import alignment
-from common.errors import UserError
+from common.errors import NothingToDo, UserError
 from common.files import load_tensors, save_tensors
 from configs.base import Dense
-from experiments.checkpoints import list_checkpoints, said
+from configs.ticket import Ticket
+from experiments.checkpoints import list_checkpoints, load_checkpoint, said
 from experiments.code_state import code_of, how_executed, standing
 from experiments.commands import flags_of, module_of, script_of
 from experiments.components import (
@@ -30,7 +31,8 @@ from experiments.components import (
 from experiments.folder import RunFolder, find_run
 from experiments.provenance import git_commit, hardware
 from experiments.stages import accuracies_at, resolve_prune_at, stage_notes
-from pruning.masks import count_kept, emptied
+from pruning.controls import COMPARE_LOGITS
+from pruning.masks import check_mask, count_kept, emptied
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class Job:
     mask: dict[str, Tensor] | None = None
     start: dict[str, Tensor] | None = None  # a control's own weights, instead of those of init
     multiplier: float | None = None  # of its logits
+
+    @property
+    def learns_scores(self) -> bool:
+        return isinstance(self.asked, Ticket) and self.asked.learn is not None
 
     @property
     def job_type(self) -> str:
@@ -73,8 +79,12 @@ def job_of(config: Dense, population: bool = False) -> Job:
     begins = parents[config.init_run()].path
     init = start_of(begins, config.start_epoch(None if source is None else source[1]))
     more = {"dense_run": str(begins), "mask_source": None}
-    if source is None:
+    if source is None or config.learn:
         return Job(config.trained(), config, folder, settings_of(config, population, **more), init)
+    if config.control in COMPARE_LOGITS and config.task.labels == "numbers":
+        raise NothingToDo(
+            f"{config.control}: the scale of logits has no meaning where numbers are learned; nothing is trained"
+        )
     model, mask, about = take_mask(config, source, folder)
     control = build_control(config, mask, init, source[2]) if config.control is not None else None
     start, kept = load_weights(init, model), mask
@@ -106,12 +116,18 @@ def take_mask(
     split = build_split(config.mask_run())
     model = build_model(config.mask_run(), split)
     start_from(model, path)
-    if config.pruning_iterations and config.mask_run().parents():
+    if config.mask_from is not None:
+        mask = load_tensors(run.path / "mask.pth", ("mask",))["mask"]
+        check_mask(mask, dict(build_model(config, build_split(config)).named_parameters()))
+    elif config.pruning_iterations and config.mask_run().parents():
         mask = next_mask(config, model, split, load_tensors(run.path / "mask.pth", ("mask",))["mask"])
     else:
         mask = build_mask(config, model, split)
     about = {"dense_run": run.path.name, "checkpoint": path.name, "prune_at": config.prune_at, "epoch": epoch}
-    about |= accuracies_at(run.path, epoch) | {"pruner": config.pruner, "scope": config.scope}
+    about |= accuracies_at(path.parent, load_checkpoint(path)["epoch"]) | {
+        "pruner": config.pruner,
+        "scope": config.scope,
+    }
     executed = {"code": trained.get("code"), **trained.get("executed", {})}
     return model, mask, {"mask_source": about, "dense_executed": executed}
 
@@ -151,7 +167,7 @@ def require(parent: Dense, config: Dense) -> RunFolder:
         command = f"python {script_of(parent)} --config {module_of(parent)}{flags_of(parent, str(folder.path.parent))}"
         if parent.parents():
             raise UserError(
-                f"there is no finished run at {folder.path}, the iteration before; prune.py with the same flags makes it"
+                f"there is no finished run at {folder.path}, from which the mask is; prune.py with the same flags makes it"
             )
         raise UserError(f"there is no finished dense run at {folder.path}; make it with: {command}")
     if folder.summary()["status"] == "diverged":
@@ -160,18 +176,25 @@ def require(parent: Dense, config: Dense) -> RunFolder:
 
 
 def mask_source(config: Dense) -> tuple[RunFolder, int, Path] | None:
-    """The run from which the mask is taken, which must be finished, and the checkpoint: its epoch and path. None without a mask."""
+    """The run from which the mask is taken, which must be finished, and the checkpoint: its epoch and path. None without a mask.
+
+    With mask_from they are those of the other ticket's mask; of edge-popup the epoch is where scores began to be learned.
+    """
     parent = config.mask_run()
     if parent is None:
         return None
     run = require(parent, config)
+    if config.mask_from is not None:
+        return run, *mask_source(parent)[1:]
+    if config.pruner == "edge_popup" and not config.learn:
+        return run, mask_source(parent)[1], run.path / "final.pth"
     return run, *resolve_prune_at(config, run)
 
 
 def settings_of(config: Dense, population: bool, **more) -> dict:
     """What config.json holds, but for the identity."""
     device = str(choose_device(config))
-    executed = how_executed(population, device.startswith("cuda"))
+    executed = how_executed(config, population, device.startswith("cuda"))
     return {
         "kind": config.kind,
         "config": config.as_dict(),

@@ -12,6 +12,7 @@ from configs.base import Dense
 from data.split import Split
 from experiments.code_state import code_of, standing
 from experiments.components import (
+    build_edge_popup,
     build_loss,
     build_model,
     build_optimizer,
@@ -55,6 +56,8 @@ def prepare(job: Job, split: Split, log_live: bool = True) -> Member:
     start_from(model, job.init)
     if job.start is not None:
         model.load_state_dict(job.start)
+    if job.learns_scores:
+        model = build_edge_popup(job.asked, model)
     member = Member(job, split, model, make_recorder(job, model, log_live))
     shorter = begin_from_shorter(job)
     try:
@@ -103,6 +106,8 @@ def make_recorder(job: Job, model: nn.Module, log_live: bool) -> Recorder:
     """The recorder of a job, with its logger and the counts of its weights."""
     counts = {name: (weight.numel(), weight.numel()) for name, weight in model.named_parameters()}
     counts = count_kept(job.mask) if job.mask is not None else counts
+    if job.learns_scores:
+        counts = count_kept({name: kept > 0 for name, kept in model.mask().items()})
     facts = {
         "population": 1,
         "weights": sum(total for _, total in counts.values()),
@@ -150,7 +155,9 @@ def stacking_key(job: Job) -> tuple:
     settings = {
         name: value for name, value in job.config.identity().items() if name not in ("seed", "lr", "weight_decay")
     }
-    alone = settings["batch_size"] is not None  # its batches come in an order of its own
+    alone = (
+        settings["batch_size"] is not None or job.learns_scores
+    )  # batches come in an order, and weights stay, of its own
     return (str(sorted(settings.items())), job.config.device, job.folder.path if alone else None)
 
 

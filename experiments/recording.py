@@ -17,6 +17,8 @@ from experiments.reading import read_metrics
 from training.generalization import generalization, is_certain
 from training.metrics import FIRST_COLUMNS, columns, first_epoch
 
+PROBABILITIES = ("train_prob", "test_prob")  # nan where numbers are learned; of classes never without the loss
+
 
 class Recorder:
     """Writes what happens in one run into its folder (design: config.json is there already, summary.json comes last).
@@ -98,7 +100,8 @@ class Recorder:
             return
         self.num_epochs = schedule.num_epochs
         is_new = not self.rows or self.rows[-1][0] < epoch
-        if is_new and not all(map(math.isfinite, values)):
+        checked = [value for name, value in zip(self.columns[1:], values, strict=True) if name not in PROBABILITIES]
+        if is_new and not all(map(math.isfinite, checked)):
             self._diverge(epoch, "a loss or a norm")
             return
         if is_new:

@@ -33,7 +33,11 @@ DECIDES_NOTHING = (
 )
 NOT_SAID = ("annotation", "returns", "type_comment", "type_params", "ctx", "kind")  # fields of ast nodes
 HOLD_SETTINGS = ("config", "schedule", "self")  # names of objects whose attributes are settings
-HOW = ("is_population", "capturable")  # facts about how a run is trained, whichever object has them
+HOW = (
+    "is_population",
+    "capturable",
+    "learns_numbers",
+)  # facts about how a run is trained, whichever object or function has them
 
 
 def source_hash(
@@ -50,7 +54,8 @@ def source_hash(
     the class of what the code calls ``config``, whose methods and properties are followed.
     """
     off = frozenset(name for name, value in settings.items() if not value and name != "seed")
-    chosen = frozenset(value for value in settings.values() if isinstance(value, str)) | frozenset(entries)
+    texts = (item for value in settings.values() for item in (value if isinstance(value, list) else [value]))
+    chosen = frozenset(text for text in texts if isinstance(text, str)) | frozenset(entries)
     places = (root if isinstance(root, tuple) else (root.__module__, root.__qualname__) for root in roots)
     return _hash(tuple(places), off, chosen, config)
 
@@ -141,6 +146,8 @@ class _Reader:
                 return name in self.off
             case ast.Attribute(value=ast.Name(id=owner), attr=name):
                 return name in self.off and (owner in HOLD_SETTINGS or name in HOW)
+            case ast.Call(func=ast.Name(id=name)):
+                return name in self.off and name in HOW
         return False
 
     def _refer(self, node: ast.AST) -> str | None:

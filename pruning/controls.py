@@ -209,3 +209,4 @@ CONTROLS: dict[str, Callable[[Setting], Start]] = {
     "random_signs": random_signs,
     "pruned_neurons": pruned_neurons,
 }
+COMPARE_LOGITS = ("same_logits", "same_l2_logits")  # of classes, so that they mean nothing where numbers are learned

@@ -117,6 +117,11 @@ def ones_through(model: nn.Module) -> Tensor:
     return residual @ model.W_U
 
 
+def edge_popup(network: Network, generator: torch.Generator) -> Scores:
+    """|w| of a network that has learned its mask (pruning/edge_popup.py): what that leaves out is 0 there, and so goes first."""
+    return magnitude(network, generator)
+
+
 SCORERS: dict[str, Callable[[Network, torch.Generator], Scores]] = {
     "magnitude": magnitude,
     "random": random,
@@ -124,6 +129,7 @@ SCORERS: dict[str, Callable[[Network, torch.Generator], Scores]] = {
     "grasp": grasp,
     "grasp_200": grasp_200,
     "synflow": synflow,
+    "edge_popup": edge_popup,
 }
 
 

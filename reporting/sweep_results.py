@@ -10,6 +10,7 @@ from configs.sweep import Sweep
 from experiments.code_state import same_code
 from experiments.jobs import parent_folder
 from figures.sweeps import plot_settings, plot_sweep
+from reporting.at_epochs import at_epochs
 from reporting.cells import accuracy, kept, median_of, outcome, t_gen
 from reporting.choices import settings_columns, standing_as, stored_as
 from reporting.results import (
@@ -110,4 +111,5 @@ def row_in(sweep: Sweep, config: Dense, run: Result, without_run: bool) -> dict:
         row |= dense_columns(
             read_result(parent_folder(config.dense(), config).path) if sweep.has_tickets else None, run, levels
         )
+        row |= at_epochs(run, sweep.at) if sweep.at else {}
     return {"run": row.pop("run"), "setting": sweep.label(config)} | row

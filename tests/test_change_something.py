@@ -1,42 +1,20 @@
 """What README's "Change something" promises: each choice is added by touching one file, and is a flag that trains."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 
 import pytest
 from scripts import REPOSITORY, TINY, load, rows_of, run_folders
 
-TASK = '''
-"""Sparse parity: whether an odd number of the first three bits is set."""
-
-from dataclasses import dataclass
-from typing import ClassVar
-
-import torch
-
-from common.randomness import generator
-from common.ranges import Count
-from data.split import Split
-from data.task import Task
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parity(Task):
-    """Sparse parity."""
-
-    name: ClassVar[str] = "parity"
-    inputs: ClassVar[str] = "vectors"
-
-    num_bits: Count = 10
-    """Bits of an example."""
-
-    def split(self, seed: int) -> Split:
-        x = torch.randint(2, (60, self.num_bits), generator=generator(seed, "split"))
-        y = x[:, :3].sum(1) % 2
-        return Split(x[:40].float(), y[:40], x[40:].float(), y[40:], num_classes=2, num_inputs=self.num_bits)
-'''
+README = (REPOSITORY / "README.md").read_text()
+(LINES,) = re.findall(r"^A task, whole: .*?\n\n((?:    .*\n|\n)+)", README, re.MULTILINE)
+TASK = textwrap.dedent(LINES)  # word for word
+COMMAND = re.search(r"^A task, whole: .*`(python main.py .*?)`", README, re.MULTILINE).group(1)
 MODEL = '''
 """A table of the logits of each token, added up."""
 
@@ -78,8 +56,8 @@ class Table(nn.Module):
         return counts @ self.W.mT
 '''
 OPTIMIZER = '''
-class SGD(Optimizer):
-    """Gradient descent with momentum, the first of betas."""
+class Sign(Optimizer):
+    """Descent along the sign of a momentum, whose decay is the first of betas."""
 
     moments = ("momentum",)
 
@@ -87,7 +65,7 @@ class SGD(Optimizer):
         self.state["step"].add_(1)
         momentum = self.state["momentum"].mul_(self.betas[0]).add_(self.grad)
         lr, decay = (torch.as_tensor(value, dtype=self.flat.dtype) for value in (self.lr, self.lr * self.weight_decay))
-        self.flat.mul_(1 - decay).sub_(lr * momentum)
+        self.flat.mul_(1 - decay).sub_(lr * momentum.sign())
 
 
 # An optimizer is'''
@@ -99,7 +77,7 @@ CHANGES = {
         '    "x2y": Operation(lambda a, b, p: (a**2 + b) % p, False),\n    "rand": Operation(',
         ["--fn_name=x2y"],
     ),
-    "task": ("data/parity.py", None, TASK, ["--task=parity", "--model=image_mlp", "--num_bits=6"]),
+    "task": ("data/majority.py", None, TASK, ["--task=majority", "--model=image_mlp", "--num_bits=6"]),
     "model": ("models/lookup.py", None, MODEL, ["--model=lookup", "--std=0.2"]),
     "activation": ("models/model.py", '"gelu": F.gelu}', '"gelu": F.gelu, "silu": F.silu}', ["--act_type=silu"]),
     "pruner": (
@@ -110,14 +88,14 @@ CHANGES = {
     ),
     "optimizer": (
         "training/optimizer.py",
-        ('\n# An optimizer is', '{"adamw": AdamW}'),
-        (OPTIMIZER, '{"adamw": AdamW, "sgd": SGD}'),
-        ["--optimizer=sgd"],
+        ('\n# An optimizer is', '"sgd": SGD}'),
+        (OPTIMIZER, '"sgd": SGD, "sign": Sign}'),
+        ["--optimizer=sign"],
     ),
     "loss": (
         "training/losses.py",
-        '"squared_error": squared_error}',
-        '"squared_error": squared_error, "doubled": lambda logits, y: 2 * cross_entropy(logits, y)}',
+        '"regression_error": regression_error,',
+        '"regression_error": regression_error,\n    "doubled": lambda logits, y: 2 * cross_entropy(logits, y),',
         ["--loss=doubled"],
     ),
     "measure": (
@@ -170,6 +148,15 @@ def size_for(flags: list[str]) -> list[str]:
     return [flag for flag in TINY if not any(name in flag for name in unused)]
 
 
+def test_readme_s_task_word_for_word(script):
+    script.changed("data/majority.py", None, TASK)
+    program, name, *flags = shlex.split(COMMAND)
+    assert program == "python"
+    said = script(name.removesuffix(".py"), *flags, "--num_epochs=30", "--save_every=10", "--device=cpu")
+    assert "(ticket)" in said
+    assert "majority_seed42" in said
+
+
 @pytest.mark.parametrize("choice", CHANGES)
 def test_one_file_is_touched_and_it_trains(script, choice):
     file, old, new, flags = CHANGES[choice]
@@ -182,7 +169,7 @@ def test_one_file_is_touched_and_it_trains(script, choice):
         assert (run / "summary.json").exists()
         assert not name or f'"{name[0]}"' in (run / "config.json").read_text() or choice == "pruner"
     assert dense.name.startswith(
-        {"task": "image_mlp_parity_seed42", "model": "lookup_modular_multiply_seed42"}.get(choice, "mlp_")
+        {"task": "image_mlp_majority_seed42", "model": "lookup_modular_multiply_seed42"}.get(choice, "mlp_")
     )
     assert ("smallest0.6" in ticket.name) == (choice == "pruner")
     assert ("test_margin" in (dense / "metrics.csv").read_text()) == (choice == "measure")
@@ -202,7 +189,7 @@ def test_one_file_is_touched_and_it_trains(script, choice):
 def test_an_optimizer_is_one_for_a_run_and_for_a_population_and_keeps_its_whole_state(script):
     file, old, new, _ = CHANGES["optimizer"]
     script.changed(file, old, new)
-    size = [*TINY, "--optimizer=sgd", "--save_every=10"]
+    size = [*TINY, "--optimizer=sign", "--save_every=10"]
     for root, lengths in (("alone", (250,)), ("parts", (137, 250))):
         for length in lengths:
             script("train", *size, f"--num_epochs={length}", f"--root={root}")
@@ -212,7 +199,7 @@ def test_an_optimizer_is_one_for_a_run_and_for_a_population_and_keeps_its_whole_
     assert bool(load(alone / "state.pth")["optimizer"]["momentum"].any())
     (alone.parents[1] / "copy" / "my_sweep.py").write_text(
         "from configs.base import MLPConfig\nfrom configs.sweep import Sweep\n"
-        "sweep = Sweep(MLPConfig(optimizer='sgd', num_epochs=250), {'lr': [0.01, 0.05]}, seeds=(42,))\n"
+        "sweep = Sweep(MLPConfig(optimizer='sign', num_epochs=250), {'lr': [0.01, 0.05]}, seeds=(42,))\n"
     )
     # Without --lr, which is an axis.
     sweep = ["--config=copy/my_sweep.py", *(flag for flag in TINY if "--lr" not in flag and "epochs" not in flag)]
@@ -225,38 +212,46 @@ def test_an_optimizer_is_one_for_a_run_and_for_a_population_and_keeps_its_whole_
 def test_what_a_new_task_calls_is_part_of_the_code_that_trained_a_run(script):
     """A method, a constant and the class above it: a run of the task as it was is not one of the task as it is."""
     task = (
-        TASK.replace("        y = x[:, :3].sum(1) % 2\n", "        y = self.labels(x) % self.CLASSES\n")
+        TASK.replace("y = (2 * x.sum(1) > self.num_bits).long()\n", "y = self.count(x) % self.CLASSES\n")
         + """
     CLASSES: ClassVar[int] = 2
 
-    def labels(self, x):
+    def count(self, x):
         return x[:, :3].sum(1)
 """
     )
-    script.changed("data/parity.py", None, task)
-    flags = [*size_for(["--task", "--model"]), "--task=parity", "--model=image_mlp"]
+    script.changed("data/majority.py", None, task)
+    flags = [*size_for(["--task", "--model"]), "--task=majority", "--model=image_mlp"]
     script("train", *flags)
     assert "is reused\n" in script("train", *flags)
     for old, new in (("x[:, :3].sum(1)", "x[:, :2].sum(1)"), ("ClassVar[int] = 2", "ClassVar[int] = 1")):
-        script.changed("data/parity.py", None, task.replace(old, new))
+        script.changed("data/majority.py", None, task.replace(old, new))
         assert "the code that trains has changed since" in script("train", *flags), new
-    script.changed("data/parity.py", None, task + "\n    def unused(self):\n        return 1\n")
+    script.changed("data/majority.py", None, task + "\n    def unused(self):\n        return 1\n")
     assert "is reused\n" in script("train", *flags)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('name: ClassVar[str] = "parity"', 'name: ClassVar[str] = "mnist"', ["Parity in data.parity has the name"]),
-        ('    name: ClassVar[str] = "parity"\n', "", ["Parity in data.parity has no name"]),
+        (
+            'name: ClassVar[str] = "majority"',
+            'name: ClassVar[str] = "mnist"',
+            ["Mnist in data.mnist has the name"],
+        ),
+        ('    name: ClassVar[str] = "majority"\n', "", ["Majority in data.majority has no name"]),
         ("num_bits", "d_model", ["d_model: a field of task, model and config must have a name of its own"]),
-        ("y = x[:, :3].sum(1) % 2", "y = x[:, :3].sum(1)", ["labels are torch.int64 from 0 to 1", "from 0 to 3"]),
-        ("y = x[:, :3].sum(1) % 2", "y = x[:, :3].sum(1) % 2.0", ["labels are torch.int64", "torch.float32"]),
+        (
+            "(2 * x.sum(1) > self.num_bits).long()",
+            "x[:, :3].sum(1)",
+            ["labels are torch.int64 from 0 to 1", "from 0 to 3"],
+        ),
+        ("(2 * x.sum(1) > self.num_bits).long()", "x[:, :3].sum(1) % 2.0", ["labels are torch.int64", "torch.float32"]),
     ],
 )
 def test_a_task_that_cannot_be_one_is_told(script, old, new, words):
-    script.changed("data/parity.py", None, TASK.replace(old, new))
-    flags = [*size_for(["--task", "--model"]), "--task=parity", "--model=image_mlp"]
+    script.changed("data/majority.py", None, TASK.replace(old, new))
+    flags = [*size_for(["--task", "--model"]), "--task=majority", "--model=image_mlp"]
     with pytest.raises(AssertionError) as caught:
         script("train", *flags)
     for word in words:

@@ -39,7 +39,7 @@ def hashes() -> dict[str, str]:
     source_hash._hash.cache_clear()
     source_modules.find_module.cache_clear()
     found = {name: code_of(config, how) for name, (config, how) in RUNS.items()}
-    return found | {name: measure_hash(name) for name in MEASURES}
+    return found | {name: measure_hash(name, MLPConfig()) for name in MEASURES}
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def test_what_a_factory_makes_is_seen_with_the_factory_itself(edit):
 
 
 def test_a_measure_that_is_gone_or_new_says_nothing_about_a_run(monkeypatch):
-    stored = {"code": code_of(MLPConfig(), HOW), "executed": how_executed(False, False)}
+    stored = {"code": code_of(MLPConfig(), HOW), "executed": how_executed(MLPConfig(), False, False)}
     assert standing(stored, MLPConfig()) == "current"
     more = stored["executed"]["measures"] | {"gone": "2:0123"}
     assert standing(stored | {"executed": HOW | {"measures": more}}, MLPConfig()) == "current"
@@ -222,7 +222,7 @@ def test_new_choices_and_moved_code_leave_every_run_as_good_as_it_was(tmp_path):
         '    "train_squared": lambda seen: seen.train.loss**2,\n    "l1norm": lambda',
     )
     whole = (copy / "training/losses.py").read_text()
-    start, end = whole.index("def squared_error"), whole.index("# A loss is")
+    start, end = whole.index("def squared_error"), whole.index("def regression_error")
     (copy / "training/losses.py").write_text(
         whole[:start] + "from training.moved import squared_error\n\n\n" + whole[end:]
     )

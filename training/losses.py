@@ -1,4 +1,4 @@
-"""The losses, each a value per network: ``(..., n, c) logits, (..., n) int64 labels -> (...)``."""
+"""The losses, each a value per network: ``(..., n, c) logits, (..., n) labels -> (...)``; labels are classes, int64, or numbers."""
 
 from collections.abc import Callable
 
@@ -22,8 +22,18 @@ def squared_error(logits: Tensor, y: Tensor) -> Tensor:
     return (logits - target).square().mean((-2, -1))
 
 
+def regression_error(predicted: Tensor, y: Tensor) -> Tensor:
+    """Mean squared error to labels that are numbers, ``(..., n, 1), (..., n) float32 -> (...)``."""
+    return (predicted.squeeze(-1) - y).square().mean(-1)
+
+
 # A loss is a function like these and its name here.
-LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "squared_error": squared_error}
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": cross_entropy,
+    "squared_error": squared_error,
+    "regression_error": regression_error,
+}
+LOSSES_OF_NUMBERS = ("regression_error",)
 
 
 def lp_penalty(model: nn.Module, lp: float, lp_alpha: float) -> Tensor:

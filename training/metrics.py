@@ -4,11 +4,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 
 class Pass(NamedTuple):
-    """What a pass over a set gave: logits (..., n, c), labels y (..., n) or (n) int64, loss (...)."""
+    """What a pass over a set gave: logits (..., n, c), labels y (..., n) or (n), loss (...).
+
+    Labels are classes, int64; or numbers, float32, and then c = 1 and the logits are what is predicted.
+    """
 
     logits: Tensor
     y: Tensor
@@ -23,15 +27,31 @@ class Seen(NamedTuple):
     flat: Tensor
 
 
+def learns_numbers(seen: Pass) -> bool:
+    """Whether the labels are numbers, not classes."""
+    return seen.y.is_floating_point()
+
+
 def accuracy(seen: Pass) -> Tensor:
-    """Share of the examples whose largest logit is the right one, ``-> (...)``."""
-    return (seen.logits.argmax(-1) == seen.y).double().mean(-1)
+    """Share of the examples whose largest logit is the right one; of numbers the explained variance, ``-> (...)``."""
+    return explained_variance(seen) if learns_numbers(seen) else (seen.logits.argmax(-1) == seen.y).double().mean(-1)
+
+
+def explained_variance(seen: Pass) -> Tensor:
+    """1 - mean squared error / variance of the labels: 1 where all is right, 0 where the mean is predicted, ``-> (...)``."""
+    y = seen.y.double()
+    error = (seen.logits.squeeze(-1) - y).square().mean(-1)
+    return 1 - error / y.var(-1, correction=0)
 
 
 def right_probability(seen: Pass) -> Tensor:
-    """Mean softmax probability of the right class, ``-> (...)``."""
+    """Mean softmax probability of the right class; nan where numbers are learned, ``-> (...)``."""
     y = seen.y.expand(seen.logits.shape[:-1])
-    return seen.logits.double().softmax(-1).gather(-1, y.unsqueeze(-1)).squeeze(-1).mean(-1)
+    return (
+        torch.full_like(seen.loss, torch.nan)
+        if learns_numbers(seen)
+        else seen.logits.double().softmax(-1).gather(-1, y.unsqueeze(-1)).squeeze(-1).mean(-1)
+    )
 
 
 def logit_std(logits: Tensor) -> Tensor:

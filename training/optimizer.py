@@ -137,5 +137,17 @@ def update_population(adamw: AdamW) -> None:
     adamw.flat.mul_(decay).addcdiv_(exp_avg, adamw.buffer, value=-1)
 
 
+class SGD(Optimizer):
+    """SGD with momentum, the first of ``betas``, and weight decay times the learning rate, as AdamW's."""
+
+    moments = ("momentum",)
+
+    def update(self) -> None:
+        self.state["step"].add_(1)
+        momentum = self.state["momentum"].mul_(self.betas[0]).add_(self.grad)
+        lr, decay = (torch.as_tensor(value, dtype=self.flat.dtype) for value in (self.lr, self.lr * self.weight_decay))
+        self.flat.mul_(1 - decay).sub_(lr * momentum)
+
+
 # An optimizer is a class like AdamW and its name here.
-OPTIMIZERS: dict[str, type[Optimizer]] = {"adamw": AdamW}
+OPTIMIZERS: dict[str, type[Optimizer]] = {"adamw": AdamW, "sgd": SGD}
