@@ -156,6 +156,17 @@ def median_of(column: str, digits: int) -> Columns:
     return {column: lambda rows: median_text([row.get(column) for row in rows], digits)}
 
 
+def mean_and_spread(column: str, digits: int) -> Cell:
+    """Mean and standard deviation over seeds, as papers write them."""
+
+    def cell(rows: list[dict]) -> str:
+        known = [row[column] for row in rows if row.get(column) is not None]
+        spread = statistics.stdev(known) if len(known) > 1 else 0.0
+        return f"{statistics.mean(known):.{digits}f} ± {spread:.{digits}f}" if known else "none"
+
+    return cell
+
+
 def kept(names: Sequence[str]) -> Columns:
     """The fraction of each matrix that the mask keeps; ``names``: the columns of the rows."""
     columns = [name for name in names if name.startswith(KEPT)]

@@ -11,7 +11,19 @@ from pathlib import Path
 from common.errors import UserError
 from reporting import published_csvs as csvs
 from reporting.analysis import learned_table
-from reporting.cells import Columns, accuracy, both, kept, median_of, outcome, pair_columns, speedup, t_gen
+from reporting.cells import (
+    Columns,
+    accuracy,
+    both,
+    kept,
+    mean_and_spread,
+    median_of,
+    outcome,
+    pair_columns,
+    share,
+    speedup,
+    t_gen,
+)
 from reporting.choices import MODELS, of_model
 from reporting.findings import (
     ALIGNMENT,
@@ -31,6 +43,11 @@ from reporting.tables import legend, pairs_table, seeds_table, table, winner
 PAGES = ("README.md", "RESULTS.md")
 TUNED = 0.95  # the threshold of the tuned comparison
 PLACE = ["lr", "weight_decay"]  # its axes
+TABLE_1 = {  # of arXiv 2310.19470, version 3
+    "weight decay": ["0.53 ± 0.31", "0.95 ± 0.03", "1.00 ± 0.00", "1.00 ± 0.00"],
+    "edge-popup without weight update": ["0.68 ± 0.19", "0.80 ± 0.17", "0.84 ± 0.16", "0.92 ± 0.06"],
+    "edge-popup + WD": ["0.82 ± 0.04", "0.96 ± 0.01", "0.99 ± 0.00", "1.00 ± 0.00"],
+}
 
 
 # ---- tables
@@ -49,6 +66,23 @@ def by_setting(sweep: str, by: list[str], *thresholds: float, more: Columns | No
         columns |= t_gen(threshold)
     columns |= outcome(thresholds[-1]) | (kept(results) if more is None else more)
     return seeds_table(results, by, columns)
+
+
+def beside_dense(sweep: str, by: list[str], threshold: float) -> str:
+    """A sweep of tickets beside the dense runs that gave their masks, over seeds."""
+    return seeds_table(
+        read(f"{sweep}/results.csv", threshold), by, both(t_gen(threshold) | share(threshold)) | speedup(threshold)
+    )
+
+
+def edge_popup() -> str:
+    """Table 1: test accuracy at its epochs, beside the paper's numbers, and how much of the first mask is left at the last of them."""
+    results = read("sweep_edge_popup/results.csv")
+    at = [name for name in results if name.startswith("test_acc at ")]
+    columns = {name: mean_and_spread(name, 2) for name in at} | median_of("mask kept at 2000", 2)
+    own = seeds_table(results, SETTING, columns)
+    published = [[f"*the paper: {name}*", *numbers, ""] for name, numbers in TABLE_1.items()]
+    return own + "\n" + table([*SETTING, *columns], published).split("\n", 2)[2]
 
 
 def pairs(results, *thresholds: float) -> str:
@@ -128,6 +162,8 @@ RATE = ["retrain_weight_decay", "pruning_rate"]
 BEST = accuracy(ACCURACIES[2])
 NORMS = median_of(NORM, 1)
 AT = median_of("mask_epoch", 0) | BEST
+STARTS = NORMS | median_of(SPREAD, 3)
+SETTING = ["setting"]
 
 
 def algorithms() -> str:
@@ -157,11 +193,23 @@ TABLES: dict[str, Callable[[], str]] = {
     "pruning_rate_transformer": partial(by_setting, "sweep_pruning_rate_transformer", RATE, TRANSFORMER),
     "mnist": lambda: pairs(read("mnist.csv", 0.5, 0.8, 0.85), 0.5, 0.8, 0.85),
     "sweep_mnist": sweep_mnist,
-    "norm": partial(by_setting, "sweep_norm", ["setting"], 0.5, 0.95, more=NORMS | median_of(SPREAD, 3)),
-    "pruners_tuned": partial(by_setting, "sweep_pruners_tuned", ["setting"], 0.5, 0.95),
-    "controls_tuned": partial(
-        by_setting, "sweep_controls_tuned", ["setting"], 0.5, 0.95, more=NORMS | median_of(SPREAD, 3)
-    ),
+    "norm": partial(by_setting, "sweep_norm", SETTING, 0.5, 0.95, more=STARTS),
+    "controls": partial(by_setting, "sweep_controls", SETTING, 0.5, 0.95, more=STARTS),
+    "controls_tuned": partial(by_setting, "sweep_controls_tuned", SETTING, 0.5, 0.95, more=STARTS),
+    "controls_transformer": partial(by_setting, "sweep_controls_transformer", SETTING, 0.5, TRANSFORMER, more=STARTS),
+    "controls_mnist": partial(by_setting, "sweep_controls_mnist", SETTING, 0.5, 0.8, more=STARTS),
+    "pruners": partial(by_setting, "sweep_pruners", SETTING, 0.5, 0.95),
+    "pruners_tuned": partial(by_setting, "sweep_pruners_tuned", SETTING, 0.5, 0.95),
+    "pruners_transformer": partial(by_setting, "sweep_pruners_transformer", SETTING, 0.5, TRANSFORMER, more=BEST),
+    "pruners_mnist": partial(by_setting, "sweep_pruners_mnist", SETTING, 0.5, 0.8),
+    "operations": partial(beside_dense, "sweep_operations", ["fn_name"], 0.95),
+    "operations_transformer": partial(beside_dense, "sweep_operations_transformer", ["fn_name"], TRANSFORMER),
+    "parity": partial(beside_dense, "sweep_parity", SETTING, 0.95),
+    "regression": partial(beside_dense, "sweep_regression", SETTING, 0.95),
+    "operations_token": partial(beside_dense, "sweep_operations_token", SETTING, 0.95),
+    "mask_from": partial(beside_dense, "sweep_mask_from", ["fn_name", "setting"], 0.95),
+    "mask_from_transformer": partial(beside_dense, "sweep_mask_from_transformer", SETTING, TRANSFORMER),
+    "edge_popup": edge_popup,
     "predictors": lambda: predictors_table(collected(ALIGNMENT)),
     "alignment": lambda: alignment_table(collected(ALIGNMENT)),
     "masks": lambda: masks_table(read("sweep_alignment/results.csv", 0.95), 0.95),

@@ -16,6 +16,7 @@ import train_mnist
 import visualize
 
 TINY_MNIST = ("--device=cpu", "--threads=1", "--train_size=20", "--d_model=9", "--num_epochs=30", "--save_every=10")
+TINY_PARITY = ("--device=cpu", "--num_bits=6", "--num_train=40", "--d_model=9", "--num_epochs=30", "--save_every=10")
 OTHERS = {
     "train_mnist": train_mnist,
     "prune_mnist": prune_mnist,
@@ -34,6 +35,8 @@ def commands(page: str) -> list[str]:
 def size_of(command: str) -> tuple[str, ...]:
     if "mnist" in command:
         return TINY_MNIST
+    if "parity" in command:
+        return TINY_PARITY
     return TINY_TRANSFORMER if "transformer" in command else TINY
 
 
