@@ -13,6 +13,7 @@ from tyro.conf import arg
 from common.errors import UserError
 from common.ranges import Count, NonNegative, Rate, Whole
 from configs.base import NOT_IDENTITY, Dense, paper, short, spell
+from configs.other_ticket import other_ticket
 from configs.paper import EXPERIMENTS, kind_of
 from pruning.controls import CONTROLS
 from pruning.rounds import SCHEDULES, rate_after
@@ -154,25 +155,7 @@ class Ticket(Dense):
 
     def other_ticket(self) -> "Ticket":
         """The ticket that ``mask_from`` names. Raises UserError where it names none."""
-        if "=" in self.mask_from and not Path(self.mask_from).exists():
-            values, others = self.as_dict(), {}
-            for name, _, text in (part.partition("=") for part in self.mask_from.split(",")):
-                try:
-                    others[name] = type(values[name])(text)
-                except (KeyError, ValueError):
-                    raise UserError(
-                        f"mask_from {self.mask_from}: {name} is no field, or {text} no value of it"
-                    ) from None
-            other = self.but(
-                **{"mask_from": None, "control": None, "control_per_matrix": False, "rewind_to": 0} | others
-            )
-        else:
-            from configs.load import stored_config  # which imports this module
-
-            other = stored_config(self.mask_from)
-        if not isinstance(other, Ticket) or not other.use_mask or other.learn:
-            raise UserError(f"mask_from {self.mask_from} is no ticket with a mask")
-        return other
+        return other_ticket(self, self.mask_from)
 
     def earlier_round(self) -> "Ticket":
         """The ticket of one iteration less: at its rate, with none of what a control changes."""

@@ -1,9 +1,17 @@
-"""What a run was at given epochs, as columns of its row."""
+"""What a run was at given epochs: columns of its row, and the paper's Table 1 made of them."""
 
 import torch
 
 from experiments.checkpoints import list_checkpoints, load_checkpoint
+from reporting.cells import mean_and_spread, median_of
 from reporting.results import Result
+from reporting.tables import seeds_table, table
+
+TABLE_1 = {  # of arXiv 2310.19470, version 3
+    "weight decay": ["0.53 ± 0.31", "0.95 ± 0.03", "1.00 ± 0.00", "1.00 ± 0.00"],
+    "edge-popup without weight update": ["0.68 ± 0.19", "0.80 ± 0.17", "0.84 ± 0.16", "0.92 ± 0.06"],
+    "edge-popup + WD": ["0.82 ± 0.04", "0.96 ± 0.01", "0.99 ± 0.00", "1.00 ± 0.00"],
+}
 
 
 def at_epochs(run: Result, epochs: tuple[int, ...]) -> dict[str, float | None]:
@@ -22,3 +30,12 @@ def at_epochs(run: Result, epochs: tuple[int, ...]) -> dict[str, float | None]:
 
 def _acting(path) -> torch.Tensor:
     return torch.cat([weight.flatten() != 0 for weight in load_checkpoint(path)["model"].values()])
+
+
+def edge_popup_table(results) -> str:
+    """Table 1: test accuracy at its epochs, beside the paper's numbers, and how much of the first mask is left at the last of them."""
+    at = [f"test_acc at {epoch}" for epoch in (600, 1000, 1400, 2000)]
+    columns = {name: mean_and_spread(name, 2) for name in at} | median_of("mask kept at 2000", 2)
+    own = seeds_table(results, ["setting"], columns)
+    published = [[f"*the paper: {name}*", *numbers, ""] for name, numbers in TABLE_1.items()]
+    return own + "\n" + table(["setting", *columns], published).split("\n", 2)[2]

@@ -11,12 +11,12 @@ from pathlib import Path
 from common.errors import UserError
 from reporting import published_csvs as csvs
 from reporting.analysis import learned_table
+from reporting.at_epochs import edge_popup_table
 from reporting.cells import (
     Columns,
     accuracy,
     both,
     kept,
-    mean_and_spread,
     median_of,
     outcome,
     pair_columns,
@@ -43,11 +43,6 @@ from reporting.tables import legend, pairs_table, seeds_table, table, winner
 PAGES = ("README.md", "RESULTS.md")
 TUNED = 0.95  # the threshold of the tuned comparison
 PLACE = ["lr", "weight_decay"]  # its axes
-TABLE_1 = {  # of arXiv 2310.19470, version 3
-    "weight decay": ["0.53 ± 0.31", "0.95 ± 0.03", "1.00 ± 0.00", "1.00 ± 0.00"],
-    "edge-popup without weight update": ["0.68 ± 0.19", "0.80 ± 0.17", "0.84 ± 0.16", "0.92 ± 0.06"],
-    "edge-popup + WD": ["0.82 ± 0.04", "0.96 ± 0.01", "0.99 ± 0.00", "1.00 ± 0.00"],
-}
 
 
 # ---- tables
@@ -73,16 +68,6 @@ def beside_dense(sweep: str, by: list[str], threshold: float) -> str:
     return seeds_table(
         read(f"{sweep}/results.csv", threshold), by, both(t_gen(threshold) | share(threshold)) | speedup(threshold)
     )
-
-
-def edge_popup() -> str:
-    """Table 1: test accuracy at its epochs, beside the paper's numbers, and how much of the first mask is left at the last of them."""
-    results = read("sweep_edge_popup/results.csv")
-    at = [name for name in results if name.startswith("test_acc at ")]
-    columns = {name: mean_and_spread(name, 2) for name in at} | median_of("mask kept at 2000", 2)
-    own = seeds_table(results, SETTING, columns)
-    published = [[f"*the paper: {name}*", *numbers, ""] for name, numbers in TABLE_1.items()]
-    return own + "\n" + table([*SETTING, *columns], published).split("\n", 2)[2]
 
 
 def pairs(results, *thresholds: float) -> str:
@@ -209,7 +194,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "operations_token": partial(beside_dense, "sweep_operations_token", SETTING, 0.95),
     "mask_from": partial(beside_dense, "sweep_mask_from", ["fn_name", "setting"], 0.95),
     "mask_from_transformer": partial(beside_dense, "sweep_mask_from_transformer", SETTING, TRANSFORMER),
-    "edge_popup": edge_popup,
+    "edge_popup": lambda: edge_popup_table(read("sweep_edge_popup/results.csv")),
     "predictors": lambda: predictors_table(collected(ALIGNMENT)),
     "alignment": lambda: alignment_table(collected(ALIGNMENT)),
     "masks": lambda: masks_table(read("sweep_alignment/results.csv", 0.95), 0.95),

@@ -50,7 +50,7 @@ def test_another_rate_and_another_operation_are_others(tickets):
     [
         (["--mask_from=nowhere"], ["nowhere is no folder of a run"]),
         (["--mask_from=DENSE"], ["is no ticket with a mask"]),
-        (["--mask_from=seed=x"], ["seed is no field, or x no value of it"]),
+        (["--mask_from=seed=x"], ["seed must be a whole number"]),
         (["--mask_from=sed=1"], ["sed is no field"]),
         (["--mask_from=seed=7"], ["there is no finished dense run", "train.py"]),
         (["--mask_from=OTHER", "--d_model=5"], ["the mask is for another model", "(6,"]),

@@ -1,0 +1,36 @@
+"""The ticket that another one takes its mask from."""
+
+import ast
+from pathlib import Path
+
+from common.errors import UserError
+from configs.base import Dense
+
+OWN = ("mask_from", "control", "dense_run")  # of the one that asks
+
+
+def other_ticket(ticket: Dense, mask_from: str) -> Dense:
+    """What ``mask_from`` names: the ticket in a folder, or how it differs from ``ticket``, ``seed=1,fn_name=subtract``.
+
+    Raises UserError where it names none.
+    """
+    if "=" in mask_from and not Path(mask_from).exists():
+        own = dict.fromkeys(OWN) | {"control_per_matrix": False, "rewind_to": 0}
+        different = dict(part.split("=", 1) if "=" in part else (part, "") for part in mask_from.split(","))
+        if unknown := [name for name in different if name not in ticket.as_dict()]:
+            raise UserError(f"mask_from {mask_from}: {unknown[0]} is no field")
+        other = ticket.but(**own | {name: _value(text) for name, text in different.items()})
+    else:
+        from configs.load import stored_config  # which needs this module
+
+        other = stored_config(mask_from)
+    if not other.parents() or not other.use_mask or other.learn:
+        raise UserError(f"mask_from {mask_from} is no ticket with a mask")
+    return other
+
+
+def _value(text: str) -> object:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
