@@ -6,6 +6,13 @@ from configs.ticket import ticket_of
 
 sweep = Sweep(
     base=ticket_of(paper("operations", "mlp")),
-    settings=[{}, {"prune_at": "memorization"}, {"pruner": "random"}, {"control": "shuffled"}],
+    settings=[
+        {},
+        {"pruning_rate": 0.4},
+        {"prune_at": "3000"},
+        {"prune_at": "memorization"},
+        {"pruner": "random"},
+        {"control": "shuffled"},
+    ],
     seeds=(0,),
 )
