@@ -141,8 +141,8 @@ def kernel_alignment(one: Tensor, other: Tensor) -> float:
 
 
 def same_class(y: Tensor) -> Tensor:
-    """1 where two examples have one class, else 0, ``(n,) -> (n, n)``."""
-    return (y[:, None] == y).double()
+    """1 where two examples have one class, else 0; of numbers the product of the two, ``(n,) -> (n, n)``."""
+    return torch.outer(y, y).double() if y.is_floating_point() else (y[:, None] == y).double()
 
 
 def kernel_measures(kernel: Tensor, y: Tensor, generator: torch.Generator) -> Iterator[Measure]:

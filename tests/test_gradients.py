@@ -160,6 +160,8 @@ def test_alignments_that_are_known():
     y = torch.tensor([0, 0, 1, 1, 2, 2])
     labels = same_class(y)
     assert labels.sum() == 12
+    numbers = torch.tensor([1.0, -2.0, 0.5])
+    assert same_class(numbers).tolist() == [[1, -2, 0.5], [-2, 4, -1], [0.5, -1, 0.25]]
     shift = torch.arange(6.0, dtype=torch.float64)
     assert kernel_alignment(3 * labels + shift + shift[:, None] + 5, labels) == pytest.approx(1), "centred, any scale"
     u, v = torch.tensor([1.0, -1, 1, -1]), torch.tensor([1.0, 1, -1, -1])  # both of mean 0, at a right angle
