@@ -184,7 +184,11 @@ def dense_columns(dense: Result | None, ticket: Result | None, levels: Levels) -
     if dense is None:
         return {}
     row = {BESIDE + name: value for name, value in ({"run": dense.path.name} | measures_of(dense, levels)).items()}
-    took = ticket.settings.get("dense_executed") if ticket and ticket.settings.get("mask_source") else None
+    source = (ticket.settings.get("mask_source") or {}) if ticket else {}
+    is_own = (
+        source.get("dense_run") == Path(ticket.settings["dense_run"]).name if source else False
+    )  # else of another run
+    took = ticket.settings.get("dense_executed") if is_own else None
     if not isinstance(took, dict) or took.get("code") in (None, dense.settings.get("code")):
         return row
     print(f"{dense.path.name} has been trained again by other code since {ticket.path.name} took its mask; left empty")

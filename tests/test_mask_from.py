@@ -1,5 +1,6 @@
 """Masks of other tickets on a dense run's own init."""
 
+import pandas
 import pytest
 from scripts import TINY, assert_refused, bits, call, load, run_folders, succeed
 
@@ -78,7 +79,11 @@ def test_a_sweep_trains_what_the_masks_are_from(place, capsys):
     assert sweep.main(flags) == 0
     assert "14 of 14 runs are done, 0 failed" in capsys.readouterr().out
     assert sweep.main([*flags, "--collect"]) == 0
-    assert "mask_from seed=5" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "mask_from seed=5" in said.out
+    assert "trained again" not in said.out + said.err, "that the mask is another run's is no change of the code"
+    rows = pandas.read_csv("runs/carried/results.csv")
+    assert rows["dense run"].notna().all()
     dense, tickets = run_folders("runs")
     assert len([run for run in dense if run.name != "carried"]) == 5, "seeds 0 and 1, seed 5, and addition twice"
     assert len(tickets) == 9, "own and two others' for each seed, and the three they are from but one that is the same"
