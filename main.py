@@ -66,7 +66,12 @@ def run(argv: list[str] | None) -> None:
     job = make_mask(config, flags.rerun)
     if flags.stage == "prune":
         if job.mask is None:
-            print("nothing to prune: the dense init is retrained without a mask")
+            learned = (
+                "scores are learned by --stage=retrain"
+                if config.learn
+                else "the dense init is retrained without a mask"
+            )
+            print(f"nothing to prune: {learned}")
         return
     say_next(config, *retrain(config, job))
 

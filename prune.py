@@ -24,7 +24,7 @@ def make_mask(config, rerun: bool) -> Job:
     for parent in config.parents():
         if parent.parents():
             run_job(make_mask(parent, rerun=False))
-    job = job_of(config)
+    job = job_of(config, renews=rerun)
     if rerun:
         move_aside(job)
     if job.mask is not None:

@@ -128,6 +128,11 @@ class Dense:
         """The run from which the mask is taken; None without a mask."""
         return None
 
+    @property
+    def learns_scores(self) -> bool:
+        """Whether edge-popup's scores are trained, not the weights alone."""
+        return False
+
     def parents(self) -> tuple["Dense", ...]:
         """The runs that must be finished before this one can be trained."""
         return tuple(dict.fromkeys(run for run in (self.init_run(), self.mask_run()) if run is not None))

@@ -15,7 +15,7 @@ from configs.base import NOT_IDENTITY, PARTS, Dense, OwnConfig, with_parts
 from configs.identity import before, with_names
 from configs.paper import EXPERIMENTS
 from configs.sweep import Sweep
-from configs.ticket import RETRAINED, Ticket, ticket_of
+from configs.ticket import MASK_FIELDS, RETRAINED, Ticket, ticket_of
 from data import TASKS
 from models import MODELS
 
@@ -121,7 +121,7 @@ def parse(script: type, argv: list[str] | None, *, prog: str, description: str, 
     flags, parsed = override(script, config, argv, prog, description)
     if dense_run:
         _check_dense_run(config, parsed)
-    return flags, parsed
+    return flags, _with_mask_of(parsed, argv)
 
 
 def parse_sweep(script: type, argv: list[str] | None, *, prog: str, description: str) -> tuple[Any, Sweep]:
@@ -183,6 +183,17 @@ def _with_parts(config: Dense, given: dict[str, str | None]) -> Dense:
         if "model" not in wanted and config.model.inputs != own.task.inputs:
             others["model"] = own.model
     return with_parts(config, **others) if others else config
+
+
+def _with_mask_of(config: Dense, argv: list[str]) -> Dense:
+    """A ticket whose mask is from the one in a folder, with what is true of that mask."""
+    if not isinstance(config, Ticket) or config.mask_from is None or not Path(config.mask_from).is_dir():
+        return config
+    other, names = config.other_ticket(), (*MASK_FIELDS, "prune_at", "memorization_epoch", "generalization_epoch")
+    for name, value in _peek(argv, (*names, "checkpoint", "global_pruning")).items():
+        if value is not None:
+            raise UserError(f"--mask_from {config.mask_from} is a ticket, whose mask is as it is: leave --{name} out")
+    return config.but(**{name: getattr(other, name) for name in names})
 
 
 def _peek(argv: list[str], names: tuple[str, ...]) -> dict[str, str | None]:

@@ -46,7 +46,7 @@ class Ticket(Dense):
     pruning_schedule: Literal[SCHEDULES] = "exponential"
     """What the rounds remove: exponential, the same fraction of what is left; linear, the same number."""
     scope: Literal["global", "local"] = "global"
-    """global: one ranking over all matrices; local: the same rate in each matrix."""
+    """global: one ranking over all matrices; local, as always with edge_popup: the same rate in each matrix."""
     global_pruning: bool | None = None
     """Another name of --scope: True is global, False is local."""
     memorization_epoch: Whole | Literal["auto"] = 2_000
@@ -66,8 +66,8 @@ class Ticket(Dense):
     mask_from: str | None = None
     """The mask of another ticket: its folder, or in which fields it differs from this one, as seed=1 or fn_name=subtract."""
     learn: Literal["scores", "both"] | None = None
-    """With --pruner edge_popup: only learn scores, from the weights at prune_at, which stay as they are; both trains those as well.
-    Norms are then of what is trained. None: take the mask that the scores give, then retrain it as any other."""
+    """With --pruner edge_popup: only learn scores, from the weights at prune_at, which stay as they are; both trains those as
+    well, with the settings of the scores. Norms are then of what is trained. None: retrain the mask that is learned as any other."""
     score_lr: NonNegative | None = None
     """Learning rate of edge-popup's scores; None: as the dense run."""
     score_weight_decay: NonNegative | None = None
@@ -75,7 +75,7 @@ class Ticket(Dense):
     score_optimizer: Literal[tuple(OPTIMIZERS)] | None = None
     """Optimizer of scores; None: as the dense run."""
     score_num_epochs: Count | None = None
-    """Epochs for which scores are learned; None: as the dense run."""
+    """Epochs for which scores are learned, saved twenty times on the way; None: as the dense run."""
     score_by_value: bool = False
     """Rank scores by s, as the paper's appendix has it, not by |s|."""
     retrain_lr: NonNegative | None = None
@@ -102,7 +102,7 @@ class Ticket(Dense):
             means["pruning_rounds"] = 100
         if self.pruner == "edge_popup":
             means["scope"] = "local"
-        if self.learn:
+        if self.learn and self.rewind_to == 0:
             means["rewind_to"] = "prune_at"
         for name, value in means.items():
             object.__setattr__(self, name, value)  # frozen, and still being made
@@ -130,10 +130,12 @@ class Ticket(Dense):
             raise UserError(
                 "edge_popup learns its mask at the full rate: leave pruning_rounds and pruning_iterations out"
             )
-        given = [f"retrain_{name}" for name in RETRAINED if getattr(self, f"retrain_{name}") is not None]
-        if self.learn and (self.control or not self.use_mask or given):
-            first = "control" if self.control else "use_mask" if not self.use_mask else given[0]
-            raise UserError(f"--learn {self.learn} retrains nothing: leave {first} out, or --learn")
+        needless = {"control": self.control, "use_mask": not self.use_mask, "rewind_to": self.rewind_to != "prune_at"}
+        needless |= {f"retrain_{name}": getattr(self, f"retrain_{name}") is not None for name in RETRAINED}
+        if self.learn and (given := [name for name, is_given in needless.items() if is_given]):
+            raise UserError(
+                f"--learn {self.learn} begins at prune_at and retrains nothing: leave {given[0]} out, or --learn"
+            )
         if self.mask_from is not None and (self.pruning_iterations or not self.use_mask or self.learn):
             raise UserError("mask_from takes a mask that is there: leave pruning_iterations, use_mask and learn out")
 
@@ -152,6 +154,10 @@ class Ticket(Dense):
             retraining = dict.fromkeys(f"retrain_{name}" for name in RETRAINED)
             return self.but(learn="scores", control=None, control_per_matrix=False, **retraining)
         return self.dense() if (self.pruning_iterations or 1) == 1 else self.earlier_round()
+
+    @property
+    def learns_scores(self) -> bool:
+        return self.learn is not None
 
     def other_ticket(self) -> "Ticket":
         """The ticket that ``mask_from`` names. Raises UserError where it names none."""
@@ -199,6 +205,9 @@ class Ticket(Dense):
         elsewhere = {*MASK_FIELDS, *NAMED_FIELDS, *NOT_IDENTITY, *(field.name for field in fields(Dense))}
         values = self.as_dict()
         values["rewind_to"] = self.start_epoch(mask_epoch)
+        values |= {
+            f"score_{name}": None for name in SCORED if values[f"score_{name}"] == values[name]
+        }  # what goes without saying
         return {field.name: values[field.name] for field in fields(self) if field.name not in elsewhere}
 
     def start_epoch(self, mask_epoch: int | None) -> int | None:
@@ -220,7 +229,7 @@ class Ticket(Dense):
         """The dense run's name, the mask, and every setting of the retraining that is not the dense run's."""
         mask = f"{self.pruner}{self.pruning_rate}_{self.scope}_at{mask_epoch}" if self.use_mask else "no_mask"
         if self.mask_from is not None:
-            mask = f"mask_from_{Path(self.mask_from).name.replace('=', '')}"
+            mask += f"_mask_from_{Path(self.mask_from).name.replace('=', '')}"
         identity, usual = self.identity(mask_epoch), self.dense().identity()
         own = {f"retrain_{name}": value for name, value in identity["retraining"].items() if value != usual[name]}
         defaults = {field.name: field.default for field in fields(self)}

@@ -1,12 +1,12 @@
 """Polynomial regression: a number is learned, not a class."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 
 from common.randomness import generator
-from common.ranges import Count
+from common.ranges import Count, Range
 from data.split import Split, with_one
 from data.task import Task
 
@@ -22,9 +22,9 @@ class Regression(Task):
 
     num_dimensions: Count = 100
     """Length D of x, whose entries have variance 1 / D."""
-    num_train: Count = 1_000
+    num_train: Annotated[int, Range(least=2)] = 1_000
     """Training examples; generalization is late where they are many more than D and far fewer than D^2."""
-    num_test: Count = 1_000
+    num_test: Annotated[int, Range(least=2)] = 1_000
     """Test examples."""
 
     def split(self, seed: int) -> Split:

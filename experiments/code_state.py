@@ -60,7 +60,7 @@ def standing(settings: dict, config: Dense) -> str:
     mask is as the run was from which that was taken, if that is worse.
     """
     states = [_state({"code": settings.get("code")}, settings.get("executed"), config)]
-    if config.mask_run() is not None:
+    if config.mask_run() is not None and not config.learns_scores:
         source = settings.get("dense_executed")
         states.append(_state(source, source, config.mask_run()))
     return worst(states)

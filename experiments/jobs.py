@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from analysis.structure import alignment
 from common.errors import NothingToDo, UserError
 from common.files import load_tensors, save_tensors
 from configs.base import Dense
-from configs.ticket import Ticket
 from experiments.checkpoints import list_checkpoints, load_checkpoint, said
 from experiments.code_state import code_of, how_executed, standing
 from experiments.commands import flags_of, module_of, script_of
@@ -53,7 +52,7 @@ class Job:
 
     @property
     def learns_scores(self) -> bool:
-        return isinstance(self.asked, Ticket) and self.asked.learn is not None
+        return self.asked.learns_scores
 
     @property
     def job_type(self) -> str:
@@ -65,8 +64,9 @@ class Job:
         return self.init.parent.name if self.init is not None else self.folder.path.name
 
 
-def job_of(config: Dense, population: bool = False) -> Job:
-    """The training of a config, whose parents must be finished; ``population``: it is to be trained together with others.
+def job_of(config: Dense, population: bool = False, renews: bool = False) -> Job:
+    """The training of a config, whose parents must be finished; ``population``: it is to be trained together with others;
+    ``renews``: a finished run is to be trained again.
 
     Raises UserError where a parent, or the checkpoint of the mask, is not there.
     """
@@ -79,19 +79,19 @@ def job_of(config: Dense, population: bool = False) -> Job:
     begins = parents[config.init_run()].path
     init = start_of(begins, config.start_epoch(None if source is None else source[1]))
     more = {"dense_run": str(begins), "mask_source": None}
-    if source is None or config.learn:
+    if source is None or config.learns_scores:
         return Job(config.trained(), config, folder, settings_of(config, population, **more), init)
     if config.control in COMPARE_LOGITS and config.task.labels == "numbers":
         raise NothingToDo(
             f"{config.control}: the scale of logits has no meaning where numbers are learned; nothing is trained"
         )
-    model, mask, about = take_mask(config, source, folder)
+    mask, weights, about = take_mask(config, source, is_needed=renews or not folder.is_finished)
     control = build_control(config, mask, init, source[2]) if config.control is not None else None
-    start, kept = load_weights(init, model), mask
+    start, kept = load_weights(init, build_model(config, build_split(config))), mask
     if control is not None:
         start, kept = control.init, mask if control.mask is None else control.mask
         more["logit_multiplier"] = control.multiplier
-    more |= about | {"alignment": alignment(start, model.state_dict(), kept)}
+    more |= about | {"alignment": alignment(start, weights, kept)}
     settings = settings_of(config, population, **more)
     if control is None:
         return Job(config.trained(), config, folder, settings, init, mask)
@@ -99,23 +99,29 @@ def job_of(config: Dense, population: bool = False) -> Job:
 
 
 def take_mask(
-    config: Dense, source: tuple[RunFolder, int, Path], folder: RunFolder
-) -> tuple[nn.Module, dict[str, Tensor], dict]:
-    """The network that gives the mask, the mask, and what config.json says of both.
+    config: Dense, source: tuple[RunFolder, int, Path], is_needed: bool
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict]:
+    """The mask, the weights that it was taken from, and what config.json says of both.
 
-    Raises UserError where other code has trained the network, unless the run in ``folder`` is finished or the config allows it.
+    Raises UserError where other code has trained these, and the mask ``is_needed`` for a training, unless the config allows it.
     """
     run, epoch, path = source
     trained = run.settings()
-    is_other = standing(trained, config.mask_run()) == "other"
-    if is_other and not folder.is_finished and not config.allow_other_code:
+    if is_needed and not config.allow_other_code and standing(trained, config.mask_run()) == "other":
+        how = f"with --rerun of {script_of(config)}"
+        if config.mask_run().parents():
+            how = (
+                "with --rerun of prune.py and the flags of that run"
+                + ", --learn scores" * config.mask_run().learns_scores
+            )
         raise UserError(
-            f"the code that trains has changed since the dense run at {run.path}: train it again with --rerun of "
-            f"{script_of(config)}, or take its mask all the same with --allow_other_code=True"
+            f"the code that trains has changed since the run at {run.path}: train it again {how}, or take its mask all the same "
+            "with --allow_other_code=True"
         )
     split = build_split(config.mask_run())
     model = build_model(config.mask_run(), split)
     start_from(model, path)
+    weights = {name: weight.clone() for name, weight in model.state_dict().items()}
     if config.mask_from is not None:
         mask = load_tensors(run.path / "mask.pth", ("mask",))["mask"]
         check_mask(mask, dict(build_model(config, build_split(config)).named_parameters()))
@@ -123,13 +129,16 @@ def take_mask(
         mask = next_mask(config, model, split, load_tensors(run.path / "mask.pth", ("mask",))["mask"])
     else:
         mask = build_mask(config, model, split)
-    about = {"dense_run": run.path.name, "checkpoint": path.name, "prune_at": config.prune_at, "epoch": epoch}
+    if config.mask_run().learns_scores:  # on weights that stayed as they were
+        weights = load_weights(mask_source(config.mask_run())[2], model)
+    of = "mask.pth" if config.mask_from is not None else path.name
+    about = {"dense_run": run.path.name, "checkpoint": of, "prune_at": config.prune_at, "epoch": epoch}
     about |= accuracies_at(path.parent, load_checkpoint(path)["epoch"]) | {
         "pruner": config.pruner,
         "scope": config.scope,
     }
     executed = {"code": trained.get("code"), **trained.get("executed", {})}
-    return model, mask, {"mask_source": about, "dense_executed": executed}
+    return mask, weights, {"mask_source": about, "dense_executed": executed}
 
 
 def start_of(dense: Path, epoch: int) -> Path:
@@ -186,7 +195,7 @@ def mask_source(config: Dense) -> tuple[RunFolder, int, Path] | None:
     run = require(parent, config)
     if config.mask_from is not None:
         return run, *mask_source(parent)[1:]
-    if config.pruner == "edge_popup" and not config.learn:
+    if config.pruner == "edge_popup" and not config.learns_scores:
         return run, mask_source(parent)[1], run.path / "final.pth"
     return run, *resolve_prune_at(config, run)
 
@@ -237,10 +246,12 @@ def save_mask(job: Job) -> None:
         for name in ("train_acc", "test_acc")
         if source[name] is not None
     )
-    print(
-        f"mask from {source['dense_run']}/{source['checkpoint']} (epoch {source['epoch']:,}{accuracies}): "
-        f"{kept:,} of {total:,} weights kept, {total - kept:,} removed"
-    )
+    where = f"mask from {source['dense_run']}/{source['checkpoint']} (epoch {source['epoch']:,}{accuracies})"
+    if job.asked.mask_from is not None:
+        where = f"mask of {source['dense_run']} (from epoch {source['epoch']:,}{accuracies})"
+    elif job.asked.pruner == "edge_popup":
+        where = f"mask learned in {source['dense_run']} on the weights of epoch {source['epoch']:,} (at its end{accuracies})"
+    print(f"{where}: {kept:,} of {total:,} weights kept, {total - kept:,} removed")
     for line in stage_notes(job.asked, source):
         print(line)
     for name in emptied(job.mask):

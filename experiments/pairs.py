@@ -111,6 +111,8 @@ def open_pair(dense_folder: Path, ticket_folder: Path) -> Pair:
         raise UserError(f"both runs are called {dense_folder.name}, by which the table tells them; rename a folder")
     use_cpu(dense)
     one, other = Run(dense_folder, dense, _saved(dense_folder)), Run(ticket_folder, ticket, _saved(ticket_folder))
+    if isinstance(ticket, Ticket) and ticket.learn:  # its mask is another one at every epoch
+        return Pair(one, other)
     if not (ticket_folder / "mask.pth").exists():
         counts = load_json(ticket_folder / "summary.json", {"weights": int, "weights_kept": int})
         if counts["weights_kept"] < counts["weights"]:

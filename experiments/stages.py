@@ -69,7 +69,7 @@ def stage_notes(config: Ticket, source: dict) -> list[str]:
     if stage.startswith("t_gen"):
         saved = f"the last checkpoint at or before it is that of epoch {source['epoch']:,}"
         return [f"{stage}: {saved}; --save_every and --save_at save more"]
-    if stage not in ("memorization", "generalization"):
+    if stage not in ("memorization", "generalization") or config.mask_from is not None or config.pruner == "edge_popup":
         return notes
     asked = stage_epoch(config)
     if asked not in ("auto", source["epoch"]):

@@ -1,5 +1,7 @@
 """Edge-popup: what it promises of weights and density, its gradient by hand, and as a run and as a mask like others."""
 
+import json
+
 import pytest
 import torch
 from networks import KINDS, build, weights_of
@@ -7,9 +9,11 @@ from scripts import assert_refused, bits, call, load, rows_of, run_folders, succ
 from torch.func import functional_call
 
 from common.randomness import generator
+from configs.load import stored_config
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
 from experiments.checkpoints import load_checkpoint
+from experiments.code_state import standing
 from pruning.edge_popup import EdgePopup
 from reporting.at_epochs import at_epochs
 from reporting.results import read_result
@@ -97,7 +101,7 @@ def test_its_mask_is_a_mask_like_others(dense):
     said = succeed("prune", "--seed=1", *POPUP, "--retrain_num_epochs=15").out
     scored, ticket = sorted(run_folders("runs")[1], key=lambda path: "learn" not in path.name)
     assert f"{ticket} (ticket)" in said
-    assert f"mask from {scored.name}/final.pth (epoch 10," in said
+    assert f"mask learned in {scored.name} on the weights of epoch 10 (at its end, train acc" in said
     acting, mask = load_checkpoint(scored / "final.pth")["model"], load(ticket / "mask.pth")["mask"]
     assert {name: bits(weight != 0) for name, weight in acting.items()} == {n: bits(kept) for n, kept in mask.items()}
     start, init = load(dense / "10.pth")["model"], load(dense / "init.pth")["model"]
@@ -110,7 +114,13 @@ def test_its_mask_is_a_mask_like_others(dense):
     again = succeed("prune", "--seed=1", *POPUP, "--retrain_num_epochs=15").out
     assert again.count("is reused") == 2
     assert "t_mem" in succeed("prune", "--seed=1", *POPUP, "--learn=scores").out, "and alone"
-    assert "wrote" in succeed("analyze", f"--dense_run={dense}", f"--ticket_run={ticket}", size=()).out
+    for run in (ticket, scored):
+        assert "wrote" in succeed("analyze", f"--dense_run={dense}", f"--ticket_run={run}", size=()).out
+    for run, config in ((path, stored_config(path)) for path in (scored, ticket)):
+        assert standing(json.loads((run / "config.json").read_text()), config) == "current"
+    cosine = json.loads((ticket / "config.json").read_text())["alignment"]["cosine"]
+    one, other = (torch.cat([weights[name].flatten() for name in init]) for weights in (start, init))
+    assert cosine == pytest.approx(float(one @ other / one.norm() / other.norm()), rel=1e-4), "of the weights that stay"
 
 
 def test_how_scores_are_learned_makes_another_run(dense):
@@ -122,6 +132,7 @@ def test_how_scores_are_learned_makes_another_run(dense):
         ["--score_weight_decay=0"],
     ):
         succeed("prune", "--seed=1", *POPUP, "--learn=scores", *flags)
+    assert "is reused" in succeed("prune", "--seed=1", *POPUP, "--learn=scores", "--score_weight_decay=1").out
     runs = run_folders("runs")[1]
     assert len({(run / "metrics.csv").read_text() for run in runs}) == len(runs) == 5
     both = next(run for run in runs if '"learn": "both"' in (run / "config.json").read_text())
@@ -153,6 +164,7 @@ def test_accuracy_and_mask_over_time_become_columns(dense):
         ([*POPUP, "--pruning_rounds=3"], "leave pruning_rounds and pruning_iterations out"),
         ([*POPUP, "--learn=scores", "--retrain_lr=1"], "leave retrain_lr out"),
         ([*POPUP, "--learn=scores", "--control=shuffled"], "leave control out"),
+        ([*POPUP, "--learn=scores", "--rewind_to=10"], "leave rewind_to out"),
         ([*POPUP, "--learn=nothing"], "learn"),
     ],
 )
