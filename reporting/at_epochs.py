@@ -5,7 +5,7 @@ import torch
 from experiments.checkpoints import list_checkpoints, load_checkpoint
 from reporting.cells import mean_and_spread, median_of
 from reporting.results import Result
-from reporting.tables import seeds_table, table
+from reporting.tables import groups_of, table
 
 TABLE_1 = {  # of arXiv 2310.19470, version 3
     "weight decay": ["0.53 ± 0.31", "0.95 ± 0.03", "1.00 ± 0.00", "1.00 ± 0.00"],
@@ -34,8 +34,14 @@ def _acting(path) -> torch.Tensor:
 
 def edge_popup_table(results) -> str:
     """Table 1: test accuracy at its epochs, beside the paper's numbers, and how much of the first mask is left at the last of them."""
-    at = [f"test_acc at {epoch}" for epoch in (600, 1000, 1400, 2000)]
-    columns = {name: mean_and_spread(name, 2) for name in at} | median_of("mask kept at 2000", 2)
-    own = seeds_table(results, ["setting"], columns)
-    published = [[f"*the paper: {name}*", *numbers, ""] for name, numbers in TABLE_1.items()]
-    return own + "\n" + table(["setting", *columns], published).split("\n", 2)[2]
+    columns = {f"test_acc at {epoch}": mean_and_spread(f"test_acc at {epoch}", 2) for epoch in (600, 1000, 1400, 2000)}
+    columns |= median_of("mask kept at 2000", 2)
+    lines = [
+        [
+            name.replace("rewind_to prune_at, ", "").replace("score_num_epochs 2000, ", ""),
+            *(cell(rows) for cell in columns.values()),
+        ]
+        for (name,), rows in groups_of(results, ["setting"])
+    ]
+    lines += [[f"*the paper: {name}*", *numbers, ""] for name, numbers in TABLE_1.items()]
+    return table(["setting", *columns], lines)
