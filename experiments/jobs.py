@@ -108,14 +108,15 @@ def take_mask(
     run, epoch, path = source
     trained = run.settings()
     if is_needed and not config.allow_other_code and standing(trained, config.mask_run()) == "other":
-        how = f"with --rerun of {script_of(config)}"
+        what, how = "dense run", f"with --rerun of {script_of(config)}"
         if config.mask_run().parents():
+            what = "run"
             how = (
                 "with --rerun of prune.py and the flags of that run"
                 + ", --learn scores" * config.mask_run().learns_scores
             )
         raise UserError(
-            f"the code that trains has changed since the run at {run.path}: train it again {how}, or take its mask all the same "
+            f"the code that trains has changed since the {what} at {run.path}: train it again {how}, or take its mask all the same "
             "with --allow_other_code=True"
         )
     split = build_split(config.mask_run())

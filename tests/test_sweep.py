@@ -730,6 +730,17 @@ def test_a_mask_of_a_dense_run_of_other_code_is_refused_unless_it_is_asked_for(m
     )
 
 
+def test_to_train_a_ticket_again_takes_no_mask_of_other_code_either(place):
+    succeed("main", "--retrain_num_epochs=10")
+    (dense,), (ticket,) = run_folders(Path("runs"))
+    made_by_other_code(dense)
+    before = snapshot(ticket)
+    assert "is reused" in succeed("prune", "--retrain_num_epochs=10").out
+    refused = call("prune", "--retrain_num_epochs=10", "--rerun")
+    assert_refused(refused, "the code that trains has changed since the dense run", "train.py")
+    assert snapshot(ticket) == before, "it is not moved aside"
+
+
 def test_the_dense_run_beside_a_ticket_is_the_one_that_gave_its_mask(module):
     """Not one that other code has trained again since."""
     run_sweep(module, "--workers=1", "--seeds", "0")
