@@ -38,7 +38,7 @@ class Run:
     def is_ready(self) -> bool:
         """Whether its parents are finished; or can never be used, of which find then says why."""
         try:
-            return all(parent.find().is_finished for parent in self.parents)
+            return all(parent.is_ready and parent.find().is_finished for parent in self.parents)
         except UserError:
             return True
 

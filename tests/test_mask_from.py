@@ -85,6 +85,10 @@ def test_a_sweep_trains_what_the_masks_are_from(place, capsys):
         " settings=[{}, {'mask_from': 'seed=5'}, {'mask_from': 'fn_name=add'}], seeds=(0, 1))\n"
     )
     flags = ["--config=carried.py", *TINY, "--workers=1"]
+    assert sweep.main([*flags, "--list"]) == 0
+    said = capsys.readouterr().out
+    assert "cannot" not in said, "what waits for a run that waits for another one waits"
+    assert said.count("ready ") == 5
     assert sweep.main(flags) == 0
     assert "14 of 14 runs are done, 0 failed" in capsys.readouterr().out
     assert sweep.main([*flags, "--collect"]) == 0
