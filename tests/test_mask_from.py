@@ -85,6 +85,7 @@ def test_a_sweep_trains_what_the_masks_are_from(place, capsys):
         " settings=[{}, {'mask_from': 'seed=5'}, {'mask_from': 'fn_name=add'}], seeds=(0, 1))\n"
     )
     flags = ["--config=carried.py", *TINY, "--workers=1"]
+    succeed("train", "--seed=0")
     assert sweep.main([*flags, "--list"]) == 0
     said = capsys.readouterr().out
     assert "cannot" not in said, "what waits for a run that waits for another one waits"
