@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from analysis.structure import alignment
 from common.errors import NothingToDo, UserError
@@ -85,9 +85,9 @@ def job_of(config: Dense, population: bool = False, renews: bool = False) -> Job
         raise NothingToDo(
             f"{config.control}: the scale of logits has no meaning where numbers are learned; nothing is trained"
         )
-    mask, weights, about = take_mask(config, source, is_needed=renews or not folder.is_finished)
+    model, mask, weights, about = take_mask(config, source, is_needed=renews or not folder.is_finished)
     control = build_control(config, mask, init, source[2]) if config.control is not None else None
-    start, kept = load_weights(init, build_model(config, build_split(config))), mask
+    start, kept = load_weights(init, model), mask
     if control is not None:
         start, kept = control.init, mask if control.mask is None else control.mask
         more["logit_multiplier"] = control.multiplier
@@ -100,8 +100,8 @@ def job_of(config: Dense, population: bool = False, renews: bool = False) -> Job
 
 def take_mask(
     config: Dense, source: tuple[RunFolder, int, Path], is_needed: bool
-) -> tuple[dict[str, Tensor], dict[str, Tensor], dict]:
-    """The mask, the weights that it was taken from, and what config.json says of both.
+) -> tuple[nn.Module, dict[str, Tensor], dict[str, Tensor], dict]:
+    """A network of the mask's shapes, the mask, the weights that it was taken from, and what config.json says of both.
 
     Raises UserError where other code has trained these, and the mask ``is_needed`` for a training, unless the config allows it.
     """
@@ -139,7 +139,7 @@ def take_mask(
         "scope": config.scope,
     }
     executed = {"code": trained.get("code"), **trained.get("executed", {})}
-    return mask, weights, {"mask_source": about, "dense_executed": executed}
+    return model, mask, weights, {"mask_source": about, "dense_executed": executed}
 
 
 def start_of(dense: Path, epoch: int) -> Path:
