@@ -205,9 +205,8 @@ class Ticket(Dense):
         elsewhere = {*MASK_FIELDS, *NAMED_FIELDS, *NOT_IDENTITY, *(field.name for field in fields(Dense))}
         values = self.as_dict()
         values["rewind_to"] = self.start_epoch(mask_epoch)
-        values |= {
-            f"score_{name}": None for name in SCORED if values[f"score_{name}"] == values[name]
-        }  # what goes without saying
+        # A setting of the scores that is the dense run's goes without saying.
+        values |= {f"score_{name}": None for name in SCORED if values[f"score_{name}"] == values[name]}
         return {field.name: values[field.name] for field in fields(self) if field.name not in elsewhere}
 
     def start_epoch(self, mask_epoch: int | None) -> int | None:

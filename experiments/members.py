@@ -155,9 +155,8 @@ def stacking_key(job: Job) -> tuple:
     settings = {
         name: value for name, value in job.config.identity().items() if name not in ("seed", "lr", "weight_decay")
     }
-    alone = (
-        settings["batch_size"] is not None or job.learns_scores
-    )  # batches come in an order, and weights stay, of its own
+    # Batches come in an order of its own, and so do the weights on which scores are learned.
+    alone = settings["batch_size"] is not None or job.learns_scores
     return (str(sorted(settings.items())), job.config.device, job.folder.path if alone else None)
 
 

@@ -33,11 +33,8 @@ DECIDES_NOTHING = (
 )
 NOT_SAID = ("annotation", "returns", "type_comment", "type_params", "ctx", "kind")  # fields of ast nodes
 HOLD_SETTINGS = ("config", "schedule", "self")  # names of objects whose attributes are settings
-HOW = (
-    "is_population",
-    "capturable",
-    "learns_numbers",
-)  # facts about how a run is trained, whichever object or function has them
+# Facts about how a run is trained, whichever object or function has them.
+HOW = ("is_population", "capturable", "learns_numbers")
 
 
 def source_hash(
