@@ -45,7 +45,6 @@ def small_mnist():
         patch.setenv("MNIST_ROOT", str(FIXTURES))
         patch.setattr(mnist_files, "DEFAULT_ROOT", Path("/nonexistent/mnist"))
         patch.setattr(mnist_files, "MIRRORS", ("http://127.0.0.1:9/",))  # the port that discards: nobody answers
-        patch.setattr(mnist_files.time, "sleep", lambda seconds: None)
         patch.setitem(scripts.SCRIPTS, "train_mnist", train_mnist.main)
         patch.setitem(scripts.SCRIPTS, "prune_mnist", prune_mnist.main)
         yield

@@ -109,7 +109,7 @@ def edit(monkeypatch):
         ("training/loop.py", "    train_set =", "    if x < 0:\n        raise ValueError\n    train_set =", set()),
         ("experiments/recording.py", "self.last_saved = epoch", "self.last_saved = int(epoch)", set()),
         ("training/signals.py", "state.received = number", "state.received = int(number)", set()),
-        ("data/mnist_files.py", "content += chunk", "content = content + chunk", set()),
+        ("data/mnist_files.py", "content = response.read()", "content = bytes(response.read())", set()),
         ("data/mnist_files.py", "torch.frombuffer(body,", "255 - torch.frombuffer(body,", {"mnist", "batches"}),
         ("data/mnist.py", ".div_(255)", ".div_(256)", {"mnist", "batches"}),
         ("figures/curves.py", '"font.size": 9', '"font.size": 8', set()),
