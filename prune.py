@@ -13,7 +13,8 @@ from pathlib import Path
 
 from common.errors import UserError, run_script
 from configs.load import ScriptFlags, parse
-from experiments.jobs import Job, job_of, move_aside, require, save_mask
+from experiments.jobs import Job, job_of, move_aside, save_mask
+from experiments.parents import require
 from experiments.train_jobs import run_job
 from figures.curves import plot_comparison
 from reporting.tables import matrices_table, print_results, read_result, speedup_text

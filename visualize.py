@@ -58,7 +58,7 @@ class Flags:
 
 
 @dataclass(frozen=True)
-class Run:
+class ShownRun:
     """What is read of a run folder."""
 
     name: str
@@ -72,19 +72,19 @@ def functions_of(views: Sequence[View]) -> list[Matrix]:
     return [function for view in views for function in (view.matrix, view.by)]
 
 
-def read_run(name: str, folder: Path, epochs: Container[int] | None = None) -> Run:
+def read_run(name: str, folder: Path, epochs: Container[int] | None = None) -> ShownRun:
     """A run's matrices at its checkpoints, or at those of ``epochs``. Raises UserError where it cannot be shown."""
     kind = load_json(folder / "config.json").get("kind")
     if kind not in VIEWS:
         raise UserError(f"{folder} is a run of kind {kind!r}; shown are runs of kind {', '.join(VIEWS)}")
     matrices = read_matrices(folder, functions_of(VIEWS[kind]), epochs)
     metrics = read_metrics(folder)
-    return Run(name, kind, matrices, dict(zip(metrics["epoch"].astype(int), metrics["test_acc"], strict=True)))
+    return ShownRun(name, kind, matrices, dict(zip(metrics["epoch"].astype(int), metrics["test_acc"], strict=True)))
 
 
 def make_movie(
     view: View,
-    runs: Sequence[Run],
+    runs: Sequence[ShownRun],
     shown: Sequence[tuple[int | None, ...]],
     grok: Mapping[Matrix, np.ndarray],
     grok_name: str,

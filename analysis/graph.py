@@ -35,15 +35,10 @@ def num_isolated(edges: np.ndarray) -> int:
 
 def hops(edges: np.ndarray) -> np.ndarray:
     """The number of edges between any two nodes of a bipartite graph, ``(n, m) -> (n + m, n + m)``; inf where there is no path."""
-    n, m = edges.shape
-    neighbours = np.zeros((n + m, n + m), dtype=np.float32)
-    neighbours[:n, n:], neighbours[n:, :n] = edges, edges.T
-    distance = np.full((n + m, n + m), np.inf)
-    front, length = np.eye(n + m, dtype=bool), 0
-    while front.any():
-        distance[front] = length
-        front, length = (front.astype(np.float32) @ neighbours > 0) & np.isinf(distance), length + 1
-    return distance
+    from scipy.sparse import block_array
+    from scipy.sparse.csgraph import shortest_path
+
+    return shortest_path(block_array([[None, edges], [edges.T, None]], format="csr"), directed=False, unweighted=True)
 
 
 def mean_and_unreachable(lengths: np.ndarray) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from common.errors import Interrupted
 from experiments.code_state import standing_counts
-from experiments.worker import POLL_SECONDS, Run
+from experiments.worker import POLL_SECONDS, PlannedRun
 from training.signals import catch_signals, exit_status
 
 ENDS_WITH_STDIN = "SWEEP_WORKER_ENDS_WITH_STDIN"  # environment variable of the workers that a sweep starts
@@ -28,7 +28,7 @@ def end_with_stdin() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def run_workers(script: str, argv: list[str], runs: list[Run], root: Path, workers: int) -> int:
+def run_workers(script: str, argv: list[str], runs: list[PlannedRun], root: Path, workers: int) -> int:
     """Start worker processes of the same command and show how far they are; gives how many runs failed or are left."""
     from tqdm import tqdm
 
@@ -71,7 +71,7 @@ def run_workers(script: str, argv: list[str], runs: list[Run], root: Path, worke
     return missing + len(failures)
 
 
-def say_other_code(runs: list[Run]) -> None:
+def say_other_code(runs: list[PlannedRun]) -> None:
     """One line where finished runs were not all trained by the code of now."""
     if said := standing_counts(run.standing for run in runs if run.is_done and not run.is_needless):
         print(f"{said}; --rerun trains those of other code again")

@@ -16,7 +16,8 @@ from configs.base import Dense
 from configs.sweep import Sweep
 from experiments.code_state import standing
 from experiments.folder import Busy, RunFolder
-from experiments.jobs import Job, folder_of, job_of, move_aside, save_mask
+from experiments.jobs import Job, job_of, move_aside, save_mask
+from experiments.parents import folder_of
 from experiments.train_jobs import run_job, run_population
 
 POLL_SECONDS = 2.0
@@ -25,11 +26,11 @@ POPULATION_AT_MOST = 256  # runs that a worker takes at once; memory may make it
 
 
 @dataclass(eq=False)
-class Run:
+class PlannedRun:
     """A run of a sweep: its config, the runs that must be finished first, and where it goes."""
 
     config: Dense
-    parents: list["Run"]
+    parents: list["PlannedRun"]
     label: str = ""
     folder: RunFolder | None = None
     renews: bool = False  # a finished run of other code is to be trained again
@@ -100,7 +101,7 @@ class Run:
         return "ready  " if self.is_ready else "waits  "
 
     @property
-    def first(self) -> "Run":
+    def first(self) -> "PlannedRun":
         """The run that it begins from in the end."""
         return self.parents[0].first if self.parents else self
 
@@ -110,14 +111,14 @@ class Run:
         return ", ".join(filter(None, [self.first.config.run_name(), self.label]))
 
 
-def plan(sweep: Sweep, renews: bool = False) -> list[Run]:
+def plan(sweep: Sweep, renews: bool = False) -> list[PlannedRun]:
     """The sweep's runs in order, after all those that they need, each once."""
-    needed: dict[Dense, Run] = {}
+    needed: dict[Dense, PlannedRun] = {}
 
-    def add(config: Dense) -> Run:
+    def add(config: Dense) -> PlannedRun:
         if config not in needed:
             parents = [add(parent) for parent in config.parents()]
-            needed[config] = Run(config, parents, renews=renews)
+            needed[config] = PlannedRun(config, parents, renews=renews)
         return needed[config]
 
     asked = [add(config) for config in sweep.configs()]
@@ -126,12 +127,12 @@ def plan(sweep: Sweep, renews: bool = False) -> list[Run]:
     return [run for run in needed.values() if run not in asked] + asked
 
 
-def work(runs: list[Run], start: int, population: bool, num_tasks: int = 1) -> list[str]:
+def work(runs: list[PlannedRun], start: int, population: bool, num_tasks: int = 1) -> list[str]:
     """Take runs until none is left, as one of ``num_tasks``; gives ``run: message`` for each that failed."""
     order = runs[start % len(runs) :] + runs[: start % len(runs)]
-    failed: dict[Run, str] = {}
+    failed: dict[PlannedRun, str] = {}
 
-    def attempt(run: Run, action: Callable[[], object]) -> object:
+    def attempt(run: PlannedRun, action: Callable[[], object]) -> object:
         try:
             return action()
         except (Busy, Interrupted):
@@ -161,7 +162,7 @@ def work(runs: list[Run], start: int, population: bool, num_tasks: int = 1) -> l
             time.sleep(POLL_SECONDS)
 
 
-def take_one(ready: list[Run], attempt: Callable) -> bool:
+def take_one(ready: list[PlannedRun], attempt: Callable) -> bool:
     """Train the first of these runs that no other process holds; False where all are held."""
 
     for run in ready:
@@ -172,7 +173,7 @@ def take_one(ready: list[Run], attempt: Callable) -> bool:
     return False
 
 
-def take_population(ready: list[Run], attempt: Callable, num_tasks: int) -> bool:
+def take_population(ready: list[PlannedRun], attempt: Callable, num_tasks: int) -> bool:
     """Train these runs together, but for those that another process holds; False where all are held.
 
     Of several array tasks each takes its part of what is to be done, those included that others train just now.
@@ -180,7 +181,7 @@ def take_population(ready: list[Run], attempt: Callable, num_tasks: int) -> bool
     at_most = min(POPULATION_AT_MOST, math.ceil(len(ready) / num_tasks))
     runs, jobs = {}, []
 
-    def prepare(run: Run) -> None:
+    def prepare(run: PlannedRun) -> None:
         job = run.make_job(population=True)
         runs[job.folder.path] = run
         jobs.append(job)
@@ -197,7 +198,7 @@ def take_population(ready: list[Run], attempt: Callable, num_tasks: int) -> bool
     return bool(run_population(jobs, fail))
 
 
-def share(runs: list[Run], index: int, num_tasks: int) -> list[Run]:
+def share(runs: list[PlannedRun], index: int, num_tasks: int) -> list[PlannedRun]:
     """The runs of one task where locks do not work: all that begin from every num_tasks-th of those without parents."""
     first = list(dict.fromkeys(run.first for run in runs))
     return [run for run in runs if first.index(run.first) % num_tasks == index % num_tasks]

@@ -22,6 +22,7 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "0.9",
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.4,
@@ -42,20 +43,27 @@ def check_recorded(metrics: Metrics, label: str) -> None:
 
 
 @contextmanager
-def stacked_axes(path: Path, heights: Sequence[float]) -> Iterator[Sequence]:
-    """Axes of these heights (inches) above one another, on one epoch axis; on leaving, the picture goes to ``path``."""
+def picture(path: Path, width: float, height: float) -> Iterator:
+    """A figure of this size (inches), which on leaving goes to ``path``."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7, sum(heights)), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure
+        figure.savefig(path)
+
+
+@contextmanager
+def stacked_axes(path: Path, heights: Sequence[float]) -> Iterator[Sequence]:
+    """Axes of these heights (inches) above one another, on one epoch axis; on leaving, the picture goes to ``path``."""
+    with picture(path, 7, sum(heights)) as figure:
         axes = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         yield axes
         axes[-1].set_xscale("symlog", linthresh=1, linscale=0.4)
         axes[-1].xaxis.set_major_formatter("{x:,.0f}")
         axes[-1].set_xlim(left=0)
         axes[-1].set_xlabel(EPOCH_AXIS)
-        figure.savefig(path)
 
 
 def accuracy_axis(axes, label: str) -> None:

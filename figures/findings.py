@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
-from figures.curves import COLORS, STYLE
+from figures.curves import COLORS, picture
 from figures.sweeps import plain_epochs
 
 MARKERS = ("o", "s", "D", "v", "P", "X")
@@ -35,16 +35,14 @@ def plot_dots(
     A dot that is known only to be above its ``y`` is hollow, with a line upwards. With ``wait`` both axes are linear and a line
     marks this height; without, y is an epoch on a log axis.
     """
-    import matplotlib
-    from matplotlib.figure import Figure
-
     groups = dict.fromkeys(dot.group for dots in panels.values() for dot in dots)
     looks = dict(zip(groups, zip(cycle(COLORS), (mark for mark in MARKERS for _ in COLORS)), strict=False))
-    with matplotlib.rc_context(STYLE):
-        last = max((dot.y for dots in panels.values() for dot in dots), default=1)
-        columns = min(2, len(panels))
-        rows = -(-len(panels) // columns)
-        figure = Figure(figsize=(3.9 * columns if columns > 1 else 7, 1.2 + 2.9 * rows), layout="constrained")
+    from matplotlib.lines import Line2D
+
+    last = max((dot.y for dots in panels.values() for dot in dots), default=1)
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    with picture(path, 3.9 * columns if columns > 1 else 7, 1.2 + 2.9 * rows) as figure:
         every = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for axes, (title, dots) in zip(every, panels.items(), strict=False):
             for dot in dots:
@@ -67,9 +65,8 @@ def plot_dots(
             axes.set_xlabel(x_name if number >= len(panels) - columns else "")
             axes.set_ylabel("" if number % columns else y_name)
         handles = [
-            matplotlib.lines.Line2D([], [], color=color, marker=marker, linestyle="none", markersize=4, label=group)
+            Line2D([], [], color=color, marker=marker, linestyle="none", markersize=4, label=group)
             for group, (color, marker) in looks.items()
         ]
         figure.suptitle(f"A dot is a run. Hollow, with an arrow: later than that. {note}".strip(), fontsize=9)
         figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
-        figure.savefig(path)

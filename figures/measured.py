@@ -1,14 +1,13 @@
 """What analyses have measured, a picture of its own: which frequencies, masks of all epochs, masks as graphs."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 
-from figures.curves import COLORS, STYLE, Metrics, accuracy_axis
+from figures.curves import COLORS, Metrics, accuracy_axis, picture
 
 DENSE, TICKET = COLORS[:2]
 # Random masks: a mark at each epoch at which they were drawn.
@@ -41,18 +40,6 @@ GRAPH = {"clustering": "clustering", "path_length": "mean path", "ramanujan_gap"
 GRAPH |= {"weighted_spectral_gap": "spectral gap of |w|"}
 
 
-@contextmanager
-def _figure(path: Path, width: float, height: float) -> Iterator:
-    """A figure of this size (inches), which on leaving goes to ``path``."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context(STYLE | {"axes.axisbelow": True}):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        yield figure
-        figure.savefig(path)
-
-
 def plot(axes, rows, shown: Shown, style: str, dense: str, ticket: str, color: str | None = None) -> None:
     """Lines of the dense runs and the tickets with these labels, and marks of random masks."""
     for (name, mask), own in rows.groupby(["run", rows["mask"].fillna("")], sort=False):
@@ -75,7 +62,7 @@ def draw_frequencies(rows, shown: Shown, path: Path) -> None:
     """What each frequency adds to the logits at the end: dense upwards, ticket downwards."""
     rows = rows[rows["measure"].eq("logit_share") & rows["part"].str.isdigit()]
     rows = rows[rows["epoch"].eq(rows.groupby("run")["epoch"].transform("max"))]
-    with _figure(path, 7, 0.9 + 1.2 * len(shown.dense)) as figure:
+    with picture(path, 7, 0.9 + 1.2 * len(shown.dense)) as figure:
         every = figure.subplots(len(shown.dense), sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, dense, ticket in zip(every, shown.dense, shown.tickets, strict=True):
             for name, color, sign, label in ((dense, DENSE, 1, "dense"), (ticket, TICKET, -1, "ticket")):
@@ -99,7 +86,7 @@ def draw_masks(rows, shown: Shown, path: Path) -> None:
     )
     epochs = sorted({*means.index, *means.columns.astype(int)})
     step = int(np.bincount(np.diff(epochs)).argmax())  # the usual distance of checkpoints
-    with _figure(path, 10, 4.2) as figure:
+    with picture(path, 10, 4.2) as figure:
         left, right = figure.subfigures(1, 2)
         accuracy, successive = left.subplots(2, 1, sharex=True)
         accuracy_axis(accuracy, "test accuracy, dense")
@@ -130,7 +117,7 @@ def draw_masks(rows, shown: Shown, path: Path) -> None:
 def draw_graph(rows, shown: Shown, path: Path) -> None:
     """Each measure of each matrix's graph: the dense run's masks, the ticket's, and random ones."""
     matrices = list(dict.fromkeys(rows[rows["measure"].eq("clustering")]["part"]))
-    with _figure(path, 1 + 2.4 * len(matrices), 1 + 1.9 * len(GRAPH)) as figure:
+    with picture(path, 1 + 2.4 * len(matrices), 1 + 1.9 * len(GRAPH)) as figure:
         every = figure.subplots(len(GRAPH), len(matrices), sharex=True, squeeze=False)
         for of_measure, measure in zip(every, GRAPH, strict=True):
             for axes, matrix in zip(of_measure, matrices, strict=True):

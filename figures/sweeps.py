@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 
 from analysis.statistics import censored_median
-from figures.curves import COLORS, STYLE
+from figures.curves import COLORS, picture
 
 
 def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path, varying: Sequence[str]) -> None:
@@ -17,9 +17,6 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
     there are triangles above the upper border, which count as later than all others in the median. prune_at is drawn at the
     epoch of the mask, the median over seeds.
     """
-    import matplotlib
-    from matplotlib.figure import Figure
-
     x_name, others = varying[0], varying[1:]
     places, ticks = _places(list(groups.values()), x_name)
     last = max(1, *(row["last_epoch"] for rows in groups.values() for row in rows))
@@ -27,8 +24,7 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
     lines: dict[tuple, list] = {}
     for rows, place in zip(groups.values(), places, strict=True):
         lines.setdefault(tuple(rows[0][name] for name in others), []).append((place, rows))
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7, 3.8), layout="constrained")
+    with picture(path, 7, 3.8) as figure:
         axes = figure.subplots()
         spread = 0.006 * (max(places) - min(places) or 1)
         for number, ((values, line), color) in enumerate(zip(lines.items(), cycle(COLORS))):
@@ -59,7 +55,6 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
             axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_title("Dots: seeds. Lines: medians. Triangles: how many seeds have no t_gen.", pad=10)
         axes.legend(loc="best")
-        figure.savefig(path)
 
 
 def _median(rows: Sequence[Mapping], column: str) -> float | None:
@@ -109,14 +104,10 @@ def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Pa
 
     Dots are seeds and the bar is their median; a triangle at the right border counts the seeds without a t_gen.
     """
-    import matplotlib
-    from matplotlib.figure import Figure
-
     last = max(1, *(row["last_epoch"] for rows in groups.values() for row in rows))
     border = 1.25 * last
-    with matplotlib.rc_context(STYLE):
-        width = max(7, 3.5 + 0.07 * max(map(len, groups)))  # inches; the names stand beside the axes
-        figure = Figure(figsize=(width, 1.2 + 0.24 * len(groups)), layout="constrained")
+    width = max(7, 3.5 + 0.07 * max(map(len, groups)))  # inches; the names stand beside the axes
+    with picture(path, width, 1.2 + 0.24 * len(groups)) as figure:
         axes = figure.subplots()
         for place, rows in enumerate(groups.values()):
             epochs = [row[column] for row in rows]
@@ -134,4 +125,3 @@ def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Pa
         plain_epochs(axes.xaxis, last)
         axes.set_xlabel(f"{column}, epochs (log axis)")
         figure.suptitle("Dots: seeds. Bars: medians. Triangles: how many seeds have no t_gen.", fontsize=10)
-        figure.savefig(path)

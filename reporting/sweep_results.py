@@ -8,7 +8,7 @@ from common.errors import UserError
 from configs.base import Dense
 from configs.sweep import Sweep
 from experiments.code_state import same_code
-from experiments.jobs import parent_folder
+from experiments.parents import parent_folder
 from figures.sweeps import plot_settings, plot_sweep
 from reporting.at_epochs import at_epochs
 from reporting.cells import accuracy, kept, median_of, outcome, t_gen
