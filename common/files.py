@@ -77,7 +77,7 @@ def load_json(path: Path, keys: Mapping[str, type | UnionType] | None = None) ->
     """
     try:
         value = json.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path} is not there: is {path.parent} the folder of a run?") from None
     except (ValueError, RecursionError, IsADirectoryError):
         value = None

@@ -1,6 +1,7 @@
 """What a dense run is: a task, a model and how it is trained. Every field is a flag, and the text below it its ``--help``."""
 
 import hashlib
+import os
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
@@ -96,7 +97,9 @@ class Dense:
             raise UserError(
                 f"{', '.join(sorted(shared))}: a field of task, model and config must have a name of its own"
             )
-        object.__setattr__(self, "save_at", tuple(sorted(set(self.save_at))))  # frozen, and still being made
+        # Frozen, and still being made. A shell leaves the ~ of --root=~/runs.
+        object.__setattr__(self, "save_at", tuple(sorted(set(self.save_at))))
+        object.__setattr__(self, "root", os.path.expanduser(self.root))
         if self.task.inputs != self.model.inputs:
             raise UserError(
                 f"the model {self.model.name} takes {self.model.inputs}, and the task {self.task.name} gives "

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import os
 import sys
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from pathlib import Path
@@ -175,7 +176,7 @@ def _with_parts(config: Dense, given: dict[str, str | None]) -> Dense:
     wanted = {name: given[name] for name in PARTS if given[name] in CHOICES[name]}
     others = {name: CHOICES[name][value]() for name, value in wanted.items() if value != getattr(config, name).name}
     if (dataset := given.get("dataset")) not in (None, *DATASETS):
-        file = Path(dataset).expanduser()
+        file = Path(os.path.expanduser(dataset))
         if not file.is_file():
             raise UserError(f"--dataset {dataset} is neither {' nor '.join(DATASETS)}, nor a file that is there")
         own = OwnConfig(str(file))

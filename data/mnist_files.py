@@ -47,9 +47,12 @@ def parse_idx(content: bytes, name: str, must_be_official: bool = False) -> Tens
     num_axes = 1 + len(shape)
     header, body = content[: 4 + 4 * num_axes], bytearray(content[4 + 4 * num_axes :])
     num_items, rest = divmod(len(body), prod(shape))
-    if not num_items or rest or header != struct.pack(f">{1 + num_axes}I", 0x800 + num_axes, num_items, *shape):
-        raise ValueError(f"it begins with {header!r}, which is no header for the {len(body)} bytes that follow")
     num_official, sha256 = OFFICIAL[name]
+    wanted = struct.pack(f">{1 + num_axes}I", 0x800 + num_axes, num_items, *shape)
+    if rest or header != wanted or not 1 <= num_items <= num_official:
+        raise ValueError(
+            f"it begins with {header!r}, which is no header of {name} for the {len(body)} bytes that follow"
+        )
     if (must_be_official or num_items == num_official) and hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError(f"its content is not that of MNIST's {name} (SHA-256 differs)")
     items = torch.frombuffer(body, dtype=torch.uint8).reshape(num_items, *shape)
@@ -104,7 +107,7 @@ def load_mnist(data_root: str | Path | None = None) -> tuple[Tensor, Tensor, Ten
     and shared within the process: not to be modified in place. Fewer images than MNIST has are taken. Raises UserError for files
     that are damaged, do not fit together, or cannot be downloaded.
     """
-    root = Path(data_root or os.environ.get("MNIST_ROOT") or DEFAULT_ROOT).expanduser().absolute()
+    root = Path(os.path.expanduser(data_root or os.environ.get("MNIST_ROOT") or DEFAULT_ROOT)).absolute()
     if root.exists() and not root.is_dir():
         raise UserError(f"the MNIST folder {root} is a file; give the folder that holds the four files")
     for name in OFFICIAL:
@@ -114,11 +117,23 @@ def load_mnist(data_root: str | Path | None = None) -> tuple[Tensor, Tensor, Ten
     for name in OFFICIAL:
         path = _find(root, name)
         items[name] = _read_once(path, name, path.stat().st_size, path.stat().st_mtime_ns)
-    loaded = [items[f"{part}-{kind}-ubyte"] for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
-    for images, labels in (loaded[:2], loaded[2:]):
+    loaded = []
+    for part in ("train", "t10k"):
+        names = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+        images, labels = (items[name] for name in names)
         if len(images) != len(labels):
             raise UserError(
-                f"in {root} are {len(images)} images and {len(labels)} labels, which do not belong together; delete these files "
-                "and run again to download them"
+                f"in {root} are {len(images)} images and {len(labels)} labels, which do not belong together; delete "
+                f"{' and '.join(names)} and run again to download them"
             )
+        loaded += [images, labels]
+    if any(len(items[name]) != num_official for name, (num_official, _) in OFFICIAL.items()):
+        _warn_once(root)
     return tuple(loaded)
+
+
+@lru_cache
+def _warn_once(root: Path) -> None:
+    print(
+        f"note: the files in {root} are not all of MNIST; what is in them is no part of what a run is: keep them apart with --root"
+    )

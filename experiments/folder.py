@@ -41,7 +41,7 @@ class RunFolder:
 
     def check_owner(self) -> None:
         """Raise UserError unless the config.json that is there is this run's."""
-        if not same_run(load_json(self.path / "config.json").get("identity"), self.identity):
+        if not same_run(load_json(self.path / "config.json", {"identity": dict})["identity"], self.identity):
             raise UserError(f"{self.path} holds another run; move it away, or choose another --root")
 
     def claim(self, settings: dict) -> None:

@@ -40,7 +40,9 @@ def require(parent: Dense, config: Dense) -> RunFolder:
             )
         raise UserError(f"there is no finished dense run at {folder.path}; make it with: {command}")
     if folder.summary()["status"] == "diverged":
-        raise UserError(f"the dense run at {folder.path} diverged; a ticket needs one that did not")
+        raise UserError(
+            f"the dense run at {folder.path} diverged; a ticket needs one that did not: lower --lr or --weight_scale"
+        )
     return folder
 
 

@@ -31,7 +31,9 @@ def read_metrics(folder: Path) -> dict[str, np.ndarray]:
         if not (np.isfinite(metrics["epoch"]).all() and (np.diff(metrics["epoch"]) > 0).all()):
             raise ValueError("its epochs do not grow")
     except FileNotFoundError:
-        raise UserError(f"{path} is not there: is {folder} the folder of a run?") from None
+        is_run = (folder / "config.json").exists()
+        mend = "train the run again with --rerun" if is_run else f"is {folder} the folder of a run?"
+        raise UserError(f"{path} is not there: {mend}") from None
     except (ValueError, csv.Error):
         raise UserError(f"{path} is damaged; train the run again with --rerun") from None
     if (folder / "summary.json").exists():

@@ -88,5 +88,6 @@ def stage_notes(config: Ticket, source: dict) -> list[str]:
         missing = f"has not generalized (test acc {test_acc:.3f})"
     if missing:
         mend = f"--{stage}_epoch auto takes the first checkpoint at or after {'t_mem' if stage == 'memorization' else 't_gen'}"
+        mend = "--save_every and --save_at save more" if asked == "auto" else mend
         notes.append(f"warning: at epoch {source['epoch']:,} the network {missing}: not what {stage} means; {mend}")
     return notes

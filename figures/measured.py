@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 
@@ -73,6 +74,7 @@ def draw_frequencies(rows, shown: Shown, path: Path) -> None:
             axes.set_ylabel(f"seed {own['seed'].iloc[0]}")
         every[0].legend(loc="center left", bbox_to_anchor=(1, 0.5))
         every[-1].set_xlabel("frequency k")
+        every[-1].xaxis.get_major_locator().set_params(integer=True)
         figure.suptitle("Share of cos and sin of 2πk(a + b - c)/p in the logits' variance at the end", fontsize=9)
 
 
@@ -111,7 +113,8 @@ def draw_masks(rows, shown: Shown, path: Path) -> None:
         axes.set_yticks(ticks, [f"{epochs[at]:,}" for at in ticks])
         axes.grid(False)
         axes.set(title=f"of all pairs, rate {shown.pruning_rate:g}", xlabel="epoch", ylabel="epoch")
-        right.colorbar(image, ax=axes, shrink=0.8)
+        right.colorbar(image, ax=axes, shrink=0.8, label="Jaccard distance")
+        figure.suptitle(fill(shown.setting, 140), fontsize=8)
 
 
 def draw_graph(rows, shown: Shown, path: Path) -> None:
@@ -135,3 +138,4 @@ def draw_graph(rows, shown: Shown, path: Path) -> None:
             axes.set_xlabel("epoch")
         told = told_once(every[0, 0])
         figure.legend(told.values(), told, loc="outside lower center", ncols=5)
+        figure.suptitle(fill(shown.setting, 120), fontsize=8)

@@ -45,6 +45,8 @@ def plot_sweep(groups: Mapping[str, Sequence[Mapping]], column: str, path: Path,
                     _mark_censored(axes, (place + shift, top), "^", len(epochs) - len(reached), color)
         axes.axhline(border / 1.12, color="0.6", linewidth=0.7, linestyle=":")
         axes.set_yscale("log")
+        if not any(row[column] is not None for rows in groups.values() for row in rows):
+            axes.set_ylim(bottom=1)  # or the axis would have no number
         plain_epochs(axes.yaxis, last)
         axes.set_xlabel(x_name)
         axes.set_ylabel(column)
@@ -122,6 +124,8 @@ def plot_settings(groups: Mapping[str, Sequence[Mapping]], column: str, path: Pa
         axes.set_yticks(range(len(groups)), list(groups))
         axes.invert_yaxis()
         axes.set_xscale("log")
+        if not any(row[column] is not None for rows in groups.values() for row in rows):
+            axes.set_xlim(left=1)
         plain_epochs(axes.xaxis, last)
         axes.set_xlabel(f"{column}, epochs (log axis)")
         figure.suptitle("Dots: seeds. Bars: medians. Triangles: how many seeds have no t_gen.", fontsize=10)

@@ -480,10 +480,7 @@ def test_a_damaged_json_file(runs, place, name, script, damage):
     dense, _, _ = runs
     damage(dense / name)
     before = snapshot(place)
-    words = [name] if (name, damage) != ("config.json", write_empty_object) else ["holds another run"]
-    assert_refused(
-        call(script, *(["--prune_at=20"] if script == "prune" else [])), *words, str(dense.relative_to(place))
-    )
+    assert_refused(call(script, *(["--prune_at=20"] if script == "prune" else [])), name, str(dense.relative_to(place)))
     assert snapshot(place) == before
 
 

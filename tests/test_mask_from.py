@@ -58,6 +58,7 @@ def test_another_rate_and_another_operation_are_others(tickets):
         (["--mask_from=task=parity"], ["task is no field in which"]),
         (["--mask_from=control=same_l2"], ["control is no field in which"]),
         (["--mask_from=seed=0"], ["is this very ticket"]),
+        (["--mask_from=OTHER", "--seed=1"], ["is this very ticket"]),
         (["--mask_from=seed=7"], ["there is no finished dense run", "train.py"]),
         (["--mask_from=OTHER", "--d_model=5"], ["the mask is for another model", "(6,"]),
         (

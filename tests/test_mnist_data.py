@@ -135,6 +135,7 @@ DAMAGED = {
     "count too small by one": (IMAGES, idx((1, 28, 28), BLACK * 2), HEADER),
     "one byte too few": (LABELS, PLAIN[LABELS][:-1], HEADER),
     "one byte too many": (LABELS, PLAIN[LABELS] + b"\0", HEADER),
+    "more than MNIST has": (LABELS, idx((10_001,), bytes(10_001)), HEADER),
     "label 10": (LABELS, idx((3,), b"\0\x0a\x03"), "label 10"),
     "gzip cut": (IMAGES, GZIPPED[IMAGES][:-3000], "gzip"),
     "gzip without its checksum": (IMAGES, GZIPPED[IMAGES][:-8], "gzip"),
@@ -277,7 +278,20 @@ def test_images_and_labels_must_belong_together(tmp_path):
     (tmp_path / LABELS).write_bytes(cut_mnist.cut(PLAIN[LABELS], 199))
     with pytest.raises(UserError) as caught:
         mnist_files.load_mnist(tmp_path)
-    assert_clear(str(caught.value), str(tmp_path), "200 images", "199 labels", "delete these")
+    assert_clear(str(caught.value), str(tmp_path), "200 images", "199 labels", f"delete {IMAGES} and {LABELS}")
+
+
+def test_files_that_are_not_all_of_mnist_are_named_once(tmp_path, capsys):
+    lay_out(tmp_path, "gz")
+    for _ in range(2):
+        mnist_files.load_mnist(tmp_path)
+    assert capsys.readouterr().out.count(f"the files in {tmp_path} are not all of MNIST") == 1
+
+
+def test_a_home_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(mnist_files, "MIRRORS", ("nonsense/",))
+    with pytest.raises(UserError, match="~nosuchuser"):
+        mnist_files.load_mnist("~nosuchuser/mnist")
 
 
 def test_a_file_in_place_of_the_folder(tmp_path):

@@ -322,6 +322,12 @@ def test_use_mask_false_trains_the_dense_init_again_without_a_mask(root):
     assert "is finished and is reused" in succeed("main", "--use_mask=False", "--pruning_rate=0.3")
 
 
+def test_a_tilde_that_the_shell_has_left(root, monkeypatch):
+    monkeypatch.setenv("HOME", str(root.resolve().parent))
+    assert "is finished and is reused" in succeed("train", f"--root=~/{root.name}").out
+    assert not (root.parent / "~").exists()
+
+
 def test_retrain_flags_change_the_ticket_alone(root):
     before = snapshot(root)
     succeed("prune", "--prune_at=20", "--retrain_lr=0.02", "--retrain_weight_decay=0", "--retrain_num_epochs=12")
