@@ -139,3 +139,4 @@ def draw_graph(rows, shown: Shown, path: Path) -> None:
         told = told_once(every[0, 0])
         figure.legend(told.values(), told, loc="outside lower center", ncols=5)
         figure.suptitle(fill(shown.setting, 120), fontsize=8)
+        figure.draw_without_rendering()  # the layout makes room for the numbers of the draw before
