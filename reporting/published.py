@@ -188,7 +188,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "pruners_transformer": partial(by_setting, "sweep_pruners_transformer", SETTING, 0.5, TRANSFORMER, more=BEST),
     "pruners_mnist": partial(by_setting, "sweep_pruners_mnist", SETTING, 0.5, 0.8),
     "operations": partial(beside_dense, "sweep_operations", ["fn_name"], 0.95),
-    "operations_transformer": partial(beside_dense, "sweep_operations_transformer", ["fn_name"], TRANSFORMER),
+    "operations_transformer": partial(
+        beside_dense, "sweep_operations_transformer", ["fn_name", "frac_train", "lr"], TRANSFORMER
+    ),
     "parity": partial(beside_dense, "sweep_parity", SETTING, 0.95),
     "regression": partial(beside_dense, "sweep_regression", SETTING, 0.95),
     "operations_token": partial(beside_dense, "sweep_operations_token", SETTING, 0.95),
