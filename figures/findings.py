@@ -62,7 +62,9 @@ def plot_dots(
         for axes in every[len(panels) :]:
             axes.remove()
         for number, axes in enumerate(every[: len(panels)]):
-            axes.set_xlabel(x_name if number >= len(panels) - columns else "")
+            is_lowest = number >= len(panels) - columns
+            axes.set_xlabel(x_name if is_lowest else "")
+            axes.tick_params(labelbottom=is_lowest)  # also where nothing stands in the last place
             axes.set_ylabel("" if number % columns else y_name)
         handles = [
             Line2D([], [], color=color, marker=marker, linestyle="none", markersize=4, label=group)
