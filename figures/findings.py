@@ -35,10 +35,10 @@ def plot_dots(
     A dot that is known only to be above its ``y`` is hollow, with a line upwards. With ``wait`` both axes are linear and a line
     marks this height; without, y is an epoch on a log axis.
     """
-    groups = dict.fromkeys(dot.group for dots in panels.values() for dot in dots)
-    looks = dict(zip(groups, zip(cycle(COLORS), (mark for mark in MARKERS for _ in COLORS)), strict=False))
     from matplotlib.lines import Line2D
 
+    groups = dict.fromkeys(dot.group for dots in panels.values() for dot in dots)
+    looks = dict(zip(groups, zip(cycle(COLORS), (mark for mark in MARKERS for _ in COLORS)), strict=False))
     last = max((dot.y for dots in panels.values() for dot in dots), default=1)
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
