@@ -32,8 +32,7 @@ def plot_dots(
 ) -> None:
     """Panels side by side on the same axes, ``{title: dots}``, to ``path``.
 
-    A dot that is known only to be above its ``y`` is hollow, with a line upwards. With ``wait`` both axes are linear and a line
-    marks this height; without, y is an epoch on a log axis.
+    A dot that is known only to be above its ``y`` is hollow, with a line upwards. y is on a log axis; a line marks the height ``wait``.
     """
     from matplotlib.lines import Line2D
 
@@ -53,10 +52,9 @@ def plot_dots(
                 if not dot.is_known:
                     arrow = {"arrowstyle": "<-", "color": color, "lw": 0.7, "alpha": alpha}
                     axes.annotate("", (dot.x, dot.y), (0, 9), textcoords="offset points", arrowprops=arrow)
-            if wait is None:
-                axes.set_yscale("log")
-                plain_epochs(axes.yaxis, last)
-            else:
+            axes.set_yscale("log")
+            plain_epochs(axes.yaxis, last)
+            if wait is not None:
                 axes.axhline(wait, color="0.4", linewidth=0.8)
             axes.set_title(title)
         for axes in every[len(panels) :]:
