@@ -32,7 +32,7 @@ def plot_dots(
 ) -> None:
     """Panels side by side on the same axes, ``{title: dots}``, to ``path``.
 
-    A dot that is known only to be above its ``y`` is hollow, with a line upwards. y is on a log axis; a line marks the height ``wait``.
+    A dot that is known only to be above its ``y`` is hollow, with an arrow. y is on a log axis; a line marks the height ``wait``.
     """
     from matplotlib.lines import Line2D
 
