@@ -25,11 +25,22 @@ class Interrupted(Exception):
         self.exit_status = exit_status
 
 
+def mend_streams() -> None:
+    """Make sure that something can be printed: a stream may be closed, as after ``2>&-``, or its encoding may lack a letter."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or stream.closed:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def run_script(body: Callable[[], int | None]) -> int:
     """Call ``body``; report what the user can mend in one line on stderr.
 
     Returns the exit status: 0, 2 for a mistake or a failing disk, 130 or 143 after an interruption, 141 for a closed pipe.
     """
+    mend_streams()
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as the scripts set it while they import
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -1,11 +1,13 @@
 """Types and ranges of config fields, read from their annotations."""
 
+import functools
 import math
 import types
 from collections.abc import Container
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from common.choices import OneOf, Table, spelled
 from common.errors import UserError
 
 
@@ -37,12 +39,47 @@ Positive = Annotated[float, Range(above=0)]
 NonNegative = Annotated[float, Range(least=0)]
 Rate = Annotated[float, Range(least=0, most=1)]
 Fraction = Annotated[float, Range(above=0, below=1)]
+T = TypeVar("T")
+NOT_A_SETTING = "not a setting"
+Place = Annotated[T, NOT_A_SETTING]  # Place[str]: where or how a run is computed or read. Changing it makes no new run.
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls, include_extras=True)
+
+
+def is_setting(cls: type, name: str) -> bool:
+    """Whether a field of a config class decides what a run is."""
+    return NOT_A_SETTING not in getattr(_hints(cls)[name], "__metadata__", ())
+
+
+def table_of(config: Any, name: str) -> Table | None:
+    """The table of a field that is a choice; None of any other field."""
+    waiting = [_hints(type(config))[name]]
+    while waiting:
+        hint = waiting.pop()
+        if isinstance(hint, OneOf):
+            return hint.table
+        is_nested = get_origin(hint) in (Annotated, Union, types.UnionType)
+        waiting += get_args(hint) if is_nested else ()
+    return None
+
+
+def stored_value(config: Any, name: str) -> Any:
+    """A field of a config as JSON can hold it: a choice by its text, a tuple as a list."""
+    value, table = getattr(config, name), table_of(config, name)
+    if table is not None and value is not None:
+        return spelled(table, value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _describe(hint: Any) -> str:
     origin = get_origin(hint)
     if origin is Annotated:
         base, *extras = get_args(hint)
+        if choices := [str(extra) for extra in extras if isinstance(extra, OneOf)]:
+            return choices[0]
         ranges = [str(extra) for extra in extras if isinstance(extra, Range)]
         return " ".join([_describe(base), *ranges])
     if origin is Literal:
@@ -65,7 +102,8 @@ def _fits(value: Any, hint: Any) -> bool:
     origin = get_origin(hint)
     if origin is Annotated:
         base, *extras = get_args(hint)
-        return _fits(value, base) and all(extra.holds(value) for extra in extras if isinstance(extra, Range))
+        rules = [extra for extra in extras if isinstance(extra, Range | OneOf)]
+        return _fits(value, base) and all(rule.holds(value) for rule in rules)
     if origin is Literal:
         return any(value == option and type(value) is type(option) for option in get_args(hint))
     if origin in (Union, types.UnionType):
@@ -80,7 +118,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint)
+    return hint is Any or isinstance(value, hint)
 
 
 def _as_float(value: Any, hint: Any) -> Any:
@@ -100,7 +138,7 @@ def check_fields(config: Any, without: Container[str] = ()) -> None:
 
     A float field that was given as 3 becomes 3.0, so that a run has one name however its config spells it.
     """
-    hints = get_type_hints(type(config), include_extras=True)
+    hints = _hints(type(config))
     for field in (field for field in fields(config) if field.name not in without):
         value = getattr(config, field.name)
         if not _fits(value, hints[field.name]):

@@ -44,15 +44,13 @@ def parse_idx(content: bytes, name: str, must_be_official: bool = False) -> Tens
         except (OSError, EOFError, zlib.error) as error:
             raise ValueError(f"its gzip data are damaged ({error})") from error
     shape = (28, 28) if "images" in name else ()
-    num_axes = 1 + len(shape)
-    header, body = content[: 4 + 4 * num_axes], bytearray(content[4 + 4 * num_axes :])
+    start = 8 + 4 * len(shape)
+    header, body = content[:start], bytearray(content[start:])
     num_items, rest = divmod(len(body), prod(shape))
     num_official, sha256 = OFFICIAL[name]
-    wanted = struct.pack(f">{1 + num_axes}I", 0x800 + num_axes, num_items, *shape)
+    wanted = struct.pack(f">{2 + len(shape)}I", 0x801 + len(shape), num_items, *shape)
     if rest or header != wanted or not 1 <= num_items <= num_official:
-        raise ValueError(
-            f"it begins with {header!r}, which is no header of {name} for the {len(body)} bytes that follow"
-        )
+        raise ValueError(f"it begins with {header!r}, which is no header of {name} with {len(body)} bytes after it")
     if (must_be_official or num_items == num_official) and hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError(f"its content is not that of MNIST's {name} (SHA-256 differs)")
     items = torch.frombuffer(body, dtype=torch.uint8).reshape(num_items, *shape)
@@ -73,8 +71,8 @@ def _read_once(path: Path, name: str, size: int, mtime_ns: int) -> Tensor:
 
 def _find(root: Path, name: str) -> Path | None:
     """The file ``name`` under ``root``, in any of the usual spellings; torchvision keeps its files in MNIST/raw."""
-    spellings = (name, f"{name}.gz", name.replace("-idx", ".idx"), name.replace("-idx", ".idx") + ".gz")
-    candidates = (folder / spelling for folder in (root, root / "MNIST" / "raw") for spelling in spellings)
+    spellings = [spelling + end for spelling in (name, name.replace("-idx", ".idx")) for end in ("", ".gz")]
+    candidates = [folder / spelling for folder in (root, root / "MNIST" / "raw") for spelling in spellings]
     return next((path for path in candidates if path.is_file()), None)
 
 
@@ -92,11 +90,11 @@ def _download(name: str, root: Path) -> None:
         else:
             root.mkdir(parents=True, exist_ok=True)
             return save_bytes(content, root / (f"{name}.gz" if content.startswith(b"\x1f\x8b") else name))
-    missing = [name for name in OFFICIAL if _find(root, name) is None]
+    missing = [f"{name}.gz" for name in OFFICIAL if _find(root, name) is None]
     raise UserError(
-        f"MNIST is not complete in {root}: {', '.join(missing)} missing, and the download failed "
-        f"({'; '.join(failures.values())}); get "
-        f"{' '.join(f'{name}.gz' for name in missing)} and put them into {root}, or set --data_root or MNIST_ROOT to where they are"
+        f"MNIST is not complete in {root}, and the download failed ({'; '.join(failures.values())}); get {' '.join(missing)} and put "
+        f"them into {root}, or set --data_root or MNIST_ROOT to where they are; to try it on a few of the images: "
+        "--data_root tests/fixtures/mnist --train_size 100"
     )
 
 
@@ -113,27 +111,17 @@ def load_mnist(data_root: str | Path | None = None) -> tuple[Tensor, Tensor, Ten
     for name in OFFICIAL:
         if _find(root, name) is None:
             _download(name, root)
-    items = {}
-    for name in OFFICIAL:
-        path = _find(root, name)
-        items[name] = _read_once(path, name, path.stat().st_size, path.stat().st_mtime_ns)
     loaded = []
-    for part in ("train", "t10k"):
-        names = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
-        images, labels = (items[name] for name in names)
+    for names in [(f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte") for part in ("train", "t10k")]:
+        paths = [_find(root, name) for name in names]
+        images, labels = (
+            _read_once(path, name, path.stat().st_size, path.stat().st_mtime_ns)
+            for path, name in zip(paths, names, strict=True)
+        )
         if len(images) != len(labels):
             raise UserError(
                 f"in {root} are {len(images)} images and {len(labels)} labels, which do not belong together; delete "
                 f"{' and '.join(names)} and run again to download them"
             )
         loaded += [images, labels]
-    if any(len(items[name]) != num_official for name, (num_official, _) in OFFICIAL.items()):
-        _warn_once(root)
     return tuple(loaded)
-
-
-@lru_cache
-def _warn_once(root: Path) -> None:
-    print(
-        f"note: the files in {root} are not all of MNIST; what is in them is no part of what a run is: keep them apart with --root"
-    )

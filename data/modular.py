@@ -11,8 +11,9 @@ from torch import Tensor
 from common.errors import UserError
 from common.randomness import generator
 from common.ranges import Fraction, Range
-from data.split import Split
-from data.task import Task
+from data.task import Sizes, Split, Task, check_fraction
+
+Modulus = Annotated[int, Range(least=2, most=10_000)]
 
 
 class Operation(NamedTuple):
@@ -53,37 +54,35 @@ def all_pairs(p: int, fn_name: str, is_symmetric_input: bool) -> list[tuple[int,
     return [(a, b) for a in range(p) for b in range(a if is_symmetric_input else 0, p) if b != 0 or fn_name != "divide"]
 
 
+def num_pairs(p: int, fn_name: str, is_symmetric_input: bool) -> int:
+    """How many pairs ``all_pairs`` gives."""
+    count, with_zero = (p * (p + 1) // 2, 1) if is_symmetric_input else (p * p, p)
+    return count - with_zero * (fn_name == "divide")
+
+
 def check_task(p: int, fn_name: str, frac_train: float, is_symmetric_input: bool) -> None:
     """Raise UserError for an unknown operation, a division modulo a p that is not prime, a fraction that leaves a set empty."""
     if fn_name not in OPERATIONS:
         raise UserError(f"fn_name {fn_name!r} is unknown; choose one of {', '.join(OPERATIONS)}")
     if fn_name == "divide" and any(p % i == 0 for i in range(2, int(p**0.5) + 1)):
         raise UserError(f"fn_name divide needs a prime p, and {p} is none: not every b has an inverse")
-    num_pairs = p * (p + 1) // 2 if is_symmetric_input else p * p
-    if fn_name == "divide":
-        num_pairs -= 1 if is_symmetric_input else p
-    num_train = int(frac_train * num_pairs)
-    if not 0 < num_train < num_pairs:
-        empty = "training" if num_train == 0 else "test"
-        raise UserError(f"frac_train {frac_train} leaves the {empty} set of {num_pairs} pairs empty; choose another")
+    check_fraction(frac_train, num_pairs(p, fn_name, is_symmetric_input))
 
 
 def modular_split(p: int, fn_name: str, frac_train: float, is_symmetric_input: bool, seed: int) -> Split:
     """The published split: all pairs, shuffled by ``random.Random(seed)``, the first ``int(frac_train * n)`` train.
 
-    Gives ``x (n, 2)`` int64 and ``y (n,)`` int64 on the CPU. Raises UserError for an unknown operation, a division modulo a
-    p that is not prime, and a fraction that leaves a set empty.
+    Gives ``x (n, 2)`` int64 and ``y (n,)`` int64 on the CPU. Raises UserError as ``check_task`` does.
     """
     check_task(p, fn_name, frac_train, is_symmetric_input)
     pairs = all_pairs(p, fn_name, is_symmetric_input)
     random.Random(seed).shuffle(pairs)
-    num_train = int(frac_train * len(pairs))
-    x = torch.tensor(pairs)
+    x, n = torch.tensor(pairs), int(frac_train * len(pairs))
     if fn_name == "rand":
         y = torch.randint(p, (len(pairs),), generator=generator(seed, "labels"))
     else:
         y = OPERATIONS[fn_name].label(x[:, 0], x[:, 1], p)
-    return Split(x[:num_train], y[:num_train], x[num_train:], y[num_train:], num_classes(fn_name, p), p)
+    return Split(x[:n], y[:n], x[n:], y[n:], num_classes(fn_name, p), p)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +90,9 @@ class Modular(Task):
     """Modular arithmetic, a operation b, from some of all pairs."""
 
     name: ClassVar[str] = "modular"
+    shows: ClassVar[str] = "frequencies"
 
-    p: Annotated[int, Range(least=2)] = 67
+    p: Modulus = 67
     """The modulus; inputs are 0 ... p-1."""
     fn_name: Literal[tuple(OPERATIONS)] = "add"
     """Operation."""
@@ -115,3 +115,8 @@ class Modular(Task):
 
     def split(self, seed: int) -> Split:
         return modular_split(self.p, self.fn_name, self.frac_train, self.is_symmetric_input, seed)
+
+    def sizes(self) -> Sizes:
+        return Sizes(
+            num_pairs(self.p, self.fn_name, self.is_symmetric_input), self.p, num_classes(self.fn_name, self.p)
+        )

@@ -2,15 +2,14 @@
 
 import random
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 
 from common.errors import UserError
-from common.ranges import Fraction, Range
-from data.modular import OPERATIONS, all_pairs, check_task
-from data.split import Split
-from data.task import Task
+from common.ranges import Fraction
+from data.modular import OPERATIONS, Modulus, all_pairs, check_task, num_pairs
+from data.task import Sizes, Split, Task
 
 FORMULAS = tuple(name for name in OPERATIONS if name not in ("rand", "only_add"))  # of p classes each
 
@@ -21,7 +20,7 @@ class Operations(Task):
 
     name: ClassVar[str] = "operations"
 
-    p: Annotated[int, Range(least=2)] = 67
+    p: Modulus = 67
     """The modulus; inputs are 0 ... p-1, then a number for each operation."""
     fn_names: tuple[Literal[FORMULAS], ...] = ("add", "multiply")
     """Operations."""
@@ -56,3 +55,7 @@ class Operations(Task):
         x, y = torch.tensor(examples).split([3, 1], -1)
         y, n = y[:, 0], int(self.frac_train * len(y))
         return Split(x[:n], y[:n], x[n:], y[n:], self.p, self.p + len(self.fn_names))
+
+    def sizes(self) -> Sizes:
+        num_examples = sum(num_pairs(self.p, fn_name, self.is_symmetric_input) for fn_name in self.fn_names)
+        return Sizes(num_examples, self.p + len(self.fn_names), self.p)

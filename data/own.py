@@ -1,4 +1,4 @@
-"""Your own data from a file: vectors or images with their classes, or pairs of whole numbers, any operation as a table."""
+"""Your own data from a file: vectors or images with classes or numbers, or pairs of whole numbers, any operation as a table."""
 
 import re
 from dataclasses import dataclass
@@ -10,10 +10,9 @@ from tyro.conf import Suppress
 
 from common.errors import UserError
 from common.randomness import generator
-from common.ranges import Range
+from common.ranges import Place, Range
 from data.own_files import OwnData, read_own
-from data.split import Split
-from data.task import Task
+from data.task import Sizes, Split, Task, check_fraction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,15 +22,14 @@ class Own(Task):
     name: ClassVar[str] = "own"
     inputs: ClassVar[str] = "vectors"
     loss: ClassVar[str] = "squared_error"
+    shows: ClassVar[str | None] = "images"
 
     frac_train: Annotated[float, Range(above=0, most=1)] | None = None
     """Fraction of x that trains, drawn with the seed; the rest tests, unless the file has x_test. None: 0.4, or with x_test all."""
-    data_file: Suppress[str | None] = None
-    """Where the file is: no part of what the run is."""
+    data_file: Suppress[Place[str | None]] = None
+    """Where the file is."""
     data_hash: Suppress[str | None] = None
     """Hash of the file's arrays, as they were when the dense run was trained."""
-    data_shapes: Suppress[str | None] = None
-    """Shapes of the file's arrays."""
 
     @property
     def subject(self) -> str:
@@ -50,20 +48,28 @@ class Own(Task):
         return found
 
     def split(self, seed: int) -> Split:
-        data = self.data()
-        own_test, num_rows = data.x_test is not None, len(data.x)
-        frac_train = self.frac_train or (1.0 if own_test else 0.4)
-        num_train = int(frac_train * num_rows)
-        if num_train == 0 or (num_train == num_rows and not own_test):
-            empty = "training" if num_train == 0 else "test"
-            raise UserError(
-                f"frac_train {frac_train:g} leaves the {empty} set of {num_rows} rows empty; choose another"
-            )
-        order = torch.randperm(num_rows, generator=generator(seed, "split"))
+        data, sizes = self.data(), self.sizes()
+        has_test = data.x_test is not None
+        num_train = check_fraction(self.frac_train or (1.0 if has_test else 0.4), len(data.x), has_test)
+        order = torch.randperm(len(data.x), generator=generator(seed, "split"))
         train, rest = order[:num_train], order[num_train:]
-        test_x, test_y = (data.x_test, data.y_test) if own_test else (data.x[rest], data.y[rest])
-        num_classes = 1 + int(torch.cat([data.y, test_y]).max())
-        return Split(data.x[train], data.y[train], test_x, test_y, num_classes, data.p or data.x.shape[1])
+        test_x, test_y = (data.x_test, data.y_test) if has_test else (data.x[rest], data.y[rest])
+        return Split(data.x[train], data.y[train], test_x, test_y, sizes.num_classes, sizes.num_inputs)
+
+    def sizes(self) -> Sizes:
+        data = self.data()
+        labels = data.y if data.y_test is None else torch.cat([data.y, data.y_test])
+        num_classes = 1 if labels.is_floating_point() else 1 + int(labels.max())
+        return Sizes(len(labels), data.p or data.x.shape[1], num_classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnNumbers(Own):
+    """Vectors or images, each with a number, from the file that --dataset names."""
+
+    name: ClassVar[str] = "own_numbers"
+    labels: ClassVar[str] = "numbers"
+    loss: ClassVar[str] = "regression_error"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +79,7 @@ class OwnPairs(Own):
     name: ClassVar[str] = "own_pairs"
     inputs: ClassVar[str] = "tokens"
     loss: ClassVar[str] = "cross_entropy"
+    shows: ClassVar[str | None] = "frequencies"
 
     @property
     def order_matters(self) -> bool:
@@ -82,7 +89,7 @@ class OwnPairs(Own):
 
 
 def own_task(path: str) -> Own:
-    """The task of a data file: pairs where it has p. Raises UserError for whatever is wrong with it."""
+    """The task of a data file: pairs where it has p, numbers where its labels are not whole. Raises UserError as ``read_own``."""
     data = read_own(path)
-    task = Own if data.p is None else OwnPairs
-    return task(data_file=path, data_hash=data.hash, data_shapes=data.shapes)
+    task = OwnPairs if data.p is not None else OwnNumbers if data.y.is_floating_point() else Own
+    return task(data_file=path, data_hash=data.hash)

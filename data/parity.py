@@ -8,8 +8,7 @@ import torch
 from common.errors import UserError
 from common.randomness import generator
 from common.ranges import Count
-from data.split import Split, with_one
-from data.task import Task
+from data.task import Sizes, Split, Task, with_one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,3 +44,6 @@ class Parity(Task):
         x, y = with_one(2.0 * bits - 1), (1 + bits[:, relevant].sum(-1) + self.num_relevant) % 2
         n = self.num_train
         return Split(x[:n], y[:n], x[n:], y[n:], 2, self.num_bits + 1)
+
+    def sizes(self) -> Sizes:
+        return Sizes(self.num_train + self.num_test, self.num_bits + 1, 2)

@@ -7,8 +7,7 @@ import torch
 
 from common.randomness import generator
 from common.ranges import Count, Range
-from data.split import Split, with_one
-from data.task import Task
+from data.task import Sizes, Split, Task, with_one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,3 +36,6 @@ class Regression(Task):
         y = ((x @ beta) ** 2 / 2).float()
         x, n = with_one(x.float()), self.num_train
         return Split(x[:n], y[:n], x[n:], y[n:], 1, self.num_dimensions + 1)
+
+    def sizes(self) -> Sizes:
+        return Sizes(self.num_train + self.num_test, self.num_dimensions + 1, 1)

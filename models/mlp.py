@@ -5,12 +5,14 @@ population, one network for each index; they may be absent. Every weight is stor
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from common.choices import chosen
 from common.ranges import Count, Whole
 from models.model import ACTIVATIONS, Model, normal
 
@@ -32,6 +34,13 @@ class MLP(Model):
     def build(self, num_inputs: int, num_classes: int, generator: torch.Generator) -> nn.Module:
         return ModularMLP(self, num_inputs, num_classes, generator)
 
+    def num_weights(self, num_inputs: int, num_classes: int) -> int:
+        return self.d_emb * (num_inputs + 2 * self.d_model + num_classes) + self.num_layers * self.d_model**2
+
+    def units(self, names: list[str]) -> list[list[tuple[str, int]]]:
+        ends = [[("W_E", 0), ("W_inproj", 1)], [("W_outproj", 0), ("W_U", 0)]]
+        return ends + between(["W_inproj", *hidden_layers(names), "W_outproj"])
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageMLP(Model):
@@ -48,6 +57,21 @@ class ImageMLP(Model):
     def build(self, num_inputs: int, num_classes: int, generator: torch.Generator) -> nn.Module:
         return VectorMLP(self, num_inputs, num_classes, generator)
 
+    def num_weights(self, num_inputs: int, num_classes: int) -> int:
+        return self.d_model * (num_inputs + num_classes) + self.num_layers * self.d_model**2
+
+    def units(self, names: list[str]) -> list[list[tuple[str, int]]]:
+        return [[("W_in", 1)], *between(["W_in", *hidden_layers(names), "W_out"])]
+
+
+def hidden_layers(names: list[str]) -> list[str]:
+    return [name for name in names if name.startswith("W_h")]
+
+
+def between(layers: list[str]) -> list[list[tuple[str, int]]]:
+    """The units between each matrix (out, in) and the next."""
+    return [[(one, 0), (following, 1)] for one, following in pairwise(layers)]
+
 
 class ModularMLP(nn.Module):
     """``W_U^T W_outproj relu(W_inproj (W_E a + W_E b))``: it adds the embeddings, so it cannot tell (a, b) from (b, a).
@@ -61,7 +85,7 @@ class ModularMLP(nn.Module):
     def __init__(self, sizes: MLP, p: int, num_classes: int, generator: torch.Generator):
         super().__init__()
         self.p = p
-        self.act = ACTIVATIONS[sizes.act_type]
+        self.act = chosen(ACTIVATIONS, sizes.act_type)
         d_emb, d_model, s = sizes.d_emb, sizes.d_model, sizes.weight_scale
         self.W_E = normal(d_emb, p, std=s / p**0.5, generator=generator)  # e p
         self.W_inproj = normal(d_model, d_emb, std=s / d_emb**0.5, generator=generator)  # d e
@@ -89,7 +113,7 @@ class VectorMLP(nn.Module):
 
     def __init__(self, sizes: ImageMLP, num_pixels: int, num_classes: int, generator: torch.Generator):
         super().__init__()
-        self.act = ACTIVATIONS[sizes.act_type]
+        self.act = chosen(ACTIVATIONS, sizes.act_type)
         d_model, s = sizes.d_model, sizes.weight_scale
         self.W_in = normal(d_model, num_pixels, std=s / num_pixels**0.5, generator=generator)  # d i
         self.W_h = nn.ParameterList(

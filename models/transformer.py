@@ -6,12 +6,12 @@ stacked along their rows, (h k, d); those of W_O along its columns, (d, h k).
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from common.choices import chosen
 from common.errors import UserError
 from common.ranges import Count
 from models.model import ACTIVATIONS, Model, normal
@@ -40,12 +40,29 @@ class Transformer(Model):
     def build(self, num_inputs: int, num_classes: int, generator: torch.Generator) -> nn.Module:
         return ModularTransformer(self, num_inputs, num_classes, generator)
 
+    def num_weights(self, num_inputs: int, num_classes: int) -> int:
+        block = 4 * self.d_model**2 + 2 * self.d_model * self.d_mlp
+        return self.d_model * (num_inputs + num_classes) + self.num_layers * block
 
-class Tokens(NamedTuple):
-    """Encoded input: ``index (..., n, t)`` int64 and ``one_hot (..., n, t, p)``."""
+    def units(self, names: list[str]) -> list[list[tuple[str, int]]]:
+        blocks = [f"blocks.{layer}" for layer in range(self.num_layers)]
+        return [[(f"{block}.W_in", 0), (f"{block}.W_out", 1)] for block in blocks]
 
-    index: Tensor
-    one_hot: Tensor
+
+def one_hot(index: Tensor, like: Tensor) -> Tensor:
+    """Rows with a 1 each, in the precision of ``like (..., p, d)``, ``(..., n) int64 -> (..., n, p)``."""
+    return (index.unsqueeze(-1) == torch.arange(like.shape[-2], device=index.device)).to(like.dtype)
+
+
+def times(tokens: Tensor, weight: Tensor) -> Tensor:
+    """Every token's row times a matrix, ``(..., n, t, d), (..., d, k) -> (..., n, t, k)``.
+
+    Of a population as one product of n t rows, or each of its matrices would be copied for every example. One network, of which
+    nothing is copied, keeps the axis n: without a graph the other product has other last bits.
+    """
+    if weight.dim() == 2:
+        return tokens @ weight.unsqueeze(-3)
+    return (tokens.flatten(-3, -2) @ weight).unflatten(-2, tokens.shape[-3:-1])
 
 
 class Block(nn.Module):
@@ -56,7 +73,7 @@ class Block(nn.Module):
 
     def __init__(self, sizes: Transformer, last: bool, generator: torch.Generator):
         super().__init__()
-        self.num_heads, self.last, self.act = sizes.num_heads, last, ACTIVATIONS[sizes.act_type]
+        self.num_heads, self.last, self.act = sizes.num_heads, last, chosen(ACTIVATIONS, sizes.act_type)
         d_model, d_mlp, std = sizes.d_model, sizes.d_mlp, sizes.weight_scale / sizes.d_model**0.5
         self.W_Q, self.W_K, self.W_V = (normal(d_model, d_model, std=std, generator=generator) for _ in range(3))
         self.W_O = normal(d_model, d_model, std=std, generator=generator)
@@ -75,41 +92,39 @@ class Block(nn.Module):
             scores = scores.masked_fill(future, -torch.inf)
         return scores.softmax(-1)
 
-    def attend_to_vocabulary(self, tokens: Tokens, vocabulary: Tensor) -> Tensor:
-        """The first block's attention and residual, ``tokens (..., n, t), vocabulary (..., p, d) -> (..., n, q, d)``.
+    def attend_to_vocabulary(self, index: Tensor, vocabulary: Tensor) -> Tensor:
+        """The first block's attention and residual, ``tokens (..., n, t) int64, vocabulary (..., p, d) -> (..., n, q, d)``.
 
         Before any mixing a token is one of p rows, so scores and values are computed once for the vocabulary, ``(h, p, p)``
         and ``(h, p, d)``, and looked up; a token's mixture of values is a distribution over p times that small table.
         """
-        index, asking = tokens.index, tokens.one_hot
-        if self.last:
-            asking = asking[..., -1:, :]
+        asking = index[..., -1:] if self.last else index  # n q
+        n, q = asking.shape[-2:]
+        chosen_rows = one_hot(asking.flatten(-2), vocabulary)  # nq p
         queries, keys, values = (
             self.heads(vocabulary @ weight.mT) for weight in (self.W_Q, self.W_K, self.W_V)
         )  # h p k
         table = queries @ keys.mT / queries.shape[-1] ** 0.5  # h p p
-        n, q = asking.shape[-3:-1]
-        rows = asking.flatten(-3, -2).unsqueeze(-3) @ table  # h nq p
+        rows = chosen_rows.unsqueeze(-3) @ table  # h nq p
         lead = rows.shape[:-3]  # of the weights, where all networks share one input
         seen = index[..., None, :, None, :].expand(*lead, self.num_heads, n, q, -1)  # h n q t
         scores = rows.unflatten(-2, (n, q)).gather(-1, seen)  # h n q t
         pattern = self.pattern(scores)
         mixture = torch.zeros_like(rows).unflatten(-2, (n, q)).scatter_add(-1, seen, pattern)  # h n q p
         moved = values @ self.W_O.unflatten(-1, (self.num_heads, -1)).movedim(-2, -3).mT  # h p d
-        attended = mixture.movedim(-4, -2).flatten(-2) @ moved.flatten(-3, -2).unsqueeze(-3)  # n q d
-        return attended + asking @ vocabulary.unsqueeze(-3)
+        attended = times(mixture.movedim(-4, -2).flatten(-2), moved.flatten(-3, -2))  # n q d
+        return attended + (chosen_rows @ vocabulary).unflatten(-2, (n, q))
 
     def attend(self, residual: Tensor) -> Tensor:
         """A later block's attention and residual, ``(..., n, t, d) -> (..., n, q, d)``."""
         asking = residual[..., -1:, :] if self.last else residual
-        wide = lambda weight: weight.mT.unsqueeze(-3)
         queries, keys, values = (
-            self.heads(rows @ wide(weight))
-            for rows, weight in ((asking, self.W_Q), (residual, self.W_K), (residual, self.W_V))
+            self.heads(times(tokens, weight.mT))
+            for tokens, weight in ((asking, self.W_Q), (residual, self.W_K), (residual, self.W_V))
         )  # n h q k, n h t k, n h t k
         pattern = self.pattern(queries @ keys.mT / queries.shape[-1] ** 0.5)  # n h q t
         mixed = (pattern @ values).transpose(-2, -3).flatten(-2)  # n q hk
-        return asking + mixed @ wide(self.W_O)
+        return asking + times(mixed, self.W_O.mT)
 
     def add_mlp(self, residual: Tensor) -> Tensor:
         """The residual stream after the MLP, ``(..., n, q, d) -> (..., n, q, d)``."""
@@ -134,18 +149,25 @@ class ModularTransformer(nn.Module):
         )
         self.W_U = normal(d_model, num_classes, std=s / d_model**0.5, generator=generator)  # d c
 
-    def encode(self, x: Tensor) -> Tokens:
-        """The tokens and their one-hot rows, ``(..., n, 2) int64 -> (..., n, 2), (..., n, 2, p)``."""
-        return Tokens(x, F.one_hot(x, self.p).to(self.W_E.dtype))
+    def encode(self, x: Tensor) -> Tensor:
+        """The tokens as they are."""
+        return x
 
-    def forward(self, x: Tensor | Tokens) -> Tensor:
-        """Logits, ``(..., n, 2) int64, or as encode gives it -> (..., n, c)``."""
-        tokens = x if isinstance(x, Tokens) else self.encode(x)
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, ``(..., n, 2) int64 -> (..., n, c)``."""
         block, *later = self.blocks
-        residual = block.attend_to_vocabulary(tokens, self.W_E.mT)
+        residual = block.attend_to_vocabulary(x, self.W_E.mT)
         for following in later:
             residual = following.attend(block.add_mlp(residual))
             block = following
         answer = residual.squeeze(-2)  # n d
         # W_out W_U is small (m, c): two products with c columns cost less than one back to d and one to c.
         return answer @ self.W_U + block.hidden(answer) @ (block.W_out.mT @ self.W_U)
+
+    def of_ones(self) -> Tensor:
+        """The logits where every entry of every token's row is 1, ``(1, c)``; tokens that are all the same attend uniformly."""
+        residual = self.W_E.new_ones(1, self.p) @ self.W_E.mT
+        for block in self.blocks:
+            residual = residual + residual @ block.W_V.mT @ block.W_O.mT
+            residual = residual + block.hidden(residual) @ block.W_out.mT
+        return residual @ self.W_U

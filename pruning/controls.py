@@ -1,24 +1,23 @@
-"""Controls: what a ticket is compared with, so that its mask, its init, its norm and the scale of its logits are told apart.
+"""Controls: the ticket with one ingredient changed, to see which one matters: its mask, its init, its norm, the scale of its logits.
 
-A control is a function from a Setting to what is trained instead of the ticket, and its name in CONTROLS. It raises NothingToDo
+A control is a function from a Setting to what is trained instead of the ticket, and has a place in CONTROLS. It raises NothingToDo
 where there is nothing to compare.
 """
 
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from common.errors import NothingToDo
+from common.errors import NothingToDo, UserError
 from pruning.masks import Mask
 
 Weights = dict[str, Tensor]
 SWAPS_PER_WEIGHT = (
-    10  # accepted ones; after them hardly any edge is where it was, but those that a dense matrix leaves no choice
+    10  # accepted ones; after them hardly any edge is where it was, except where a dense matrix has no choice
 )
 TRIES_PER_SWAP = 100  # of a matrix that is nearly full or empty, where few swaps can be made
 
@@ -27,22 +26,21 @@ TRIES_PER_SWAP = 100  # of a matrix that is nearly full or empty, where few swap
 class Setting:
     """What a control is made from.
 
-    ``mask`` and ``init`` are the ticket's, ``{name: bool}`` and ``{name: float}``, ``final`` the weights that gave the mask.
-    ``generator`` gives what is random. ``redraw()`` is a fresh init. ``logit_std(weights)``: the standard deviation of the logits
-    on the training inputs over all n c entries, each example's mean removed. ``per_matrix``: norms matrix by matrix.
+    ``mask`` and ``init`` are the ticket's, ``{name: bool}`` and ``{name: float}``. ``generator`` gives what is random. ``redraw()``
+    is a fresh init. ``logit_std(weights)``: the standard deviation of the logits on the training inputs over all n c entries, each
+    example's mean removed; it raises NothingToDo where numbers are learned. ``units``: as ``Model.units`` gives them.
     """
 
     mask: Mask
     init: Weights
-    final: Weights
     generator: torch.Generator
     redraw: Callable[[], Weights]
     logit_std: Callable[[Weights], float]
-    per_matrix: bool = False
+    units: list[list[tuple[str, int]]] | None = None
 
     def ticket(self) -> Weights:
         """The ticket's own weights at epoch 0."""
-        return {name: self.init[name] * kept for name, kept in self.mask.items()}
+        return self.init | {name: self.init[name] * kept for name, kept in self.mask.items()}
 
 
 class Start(NamedTuple):
@@ -103,21 +101,21 @@ def reinit(setting: Setting) -> Start:
     return Start(setting.mask, setting.redraw())
 
 
-def same_norm(setting: Setting, order: int) -> Weights:
+def same_norm(setting: Setting, order: int, per_matrix: bool = False) -> Weights:
     """The dense init scaled so that its L1 or L2 norm is the ticket's, in total or matrix by matrix."""
-    ticket = setting.ticket()
-    if setting.per_matrix:
-        groups = [[name] for name in setting.mask]
-    else:
-        groups = [list(setting.mask)]
-    scaled = dict(setting.init)
-    for names in groups:
+    ticket, scaled = setting.ticket(), dict(setting.init)
+    for names in [[name] for name in setting.mask] if per_matrix else [list(setting.mask)]:
         own, wanted = (
             torch.linalg.vector_norm(torch.cat([weights[name].double().flatten() for name in names]), order)
             for weights in (setting.init, ticket)
         )
         scaled |= {name: setting.init[name] * float(wanted / own) for name in names}
     return scaled
+
+
+def with_logits_of_ticket(setting: Setting, init: Weights) -> Start:
+    """Dense, the logits multiplied so that their standard deviation at epoch 0 is the ticket's."""
+    return Start(None, init, setting.logit_std(setting.ticket()) / setting.logit_std(init))
 
 
 def same_l1(setting: Setting) -> Start:
@@ -130,15 +128,24 @@ def same_l2(setting: Setting) -> Start:
     return Start(None, same_norm(setting, 2))
 
 
+def same_l2_per_matrix(setting: Setting) -> Start:
+    """Dense, each matrix of the init at the L2 norm that it has in the ticket."""
+    return Start(None, same_norm(setting, 2, per_matrix=True))
+
+
 def same_logits(setting: Setting) -> Start:
-    """Dense, its own init, the logits multiplied so that their standard deviation at epoch 0 is the ticket's."""
-    return Start(None, setting.init, setting.logit_std(setting.ticket()) / setting.logit_std(setting.init))
+    """Dense, its own init, the scale of the logits the ticket's."""
+    return with_logits_of_ticket(setting, setting.init)
 
 
 def same_l2_logits(setting: Setting) -> Start:
-    """Dense, norm and logit scale both the ticket's."""
-    init = same_norm(setting, 2)
-    return Start(None, init, setting.logit_std(setting.ticket()) / setting.logit_std(init))
+    """Dense, L2 norm and logit scale both the ticket's."""
+    return with_logits_of_ticket(setting, same_norm(setting, 2))
+
+
+def same_l2_logits_per_matrix(setting: Setting) -> Start:
+    """Dense, the L2 norm of each matrix and the logit scale the ticket's."""
+    return with_logits_of_ticket(setting, same_norm(setting, 2, per_matrix=True))
 
 
 def inverted(setting: Setting) -> Start:
@@ -148,28 +155,29 @@ def inverted(setting: Setting) -> Start:
 
 def signs(setting: Setting) -> Start:
     """The ticket's mask, each weight the sign of its init times the standard deviation of its matrix (arXiv 1905.01067)."""
-    return Start(setting.mask, {name: weight.sign() * weight.std() for name, weight in setting.init.items()})
+    return with_signs(setting, lambda weight: weight.sign())
 
 
 def random_signs(setting: Setting) -> Start:
     """The same with signs at random."""
+    heads = lambda weight: torch.randint(2, weight.shape, generator=setting.generator)
+    return with_signs(setting, lambda weight: (2 * heads(weight) - 1).to(weight.dtype))
 
-    def draw(weight: Tensor) -> Tensor:
-        heads = torch.randint(2, weight.shape, generator=setting.generator)
-        return (2 * heads - 1).to(weight.dtype) * weight.std()
 
-    return Start(setting.mask, {name: draw(weight) for name, weight in setting.init.items()})
+def with_signs(setting: Setting, sign: Callable[[Tensor], Tensor]) -> Start:
+    matrices = {name: weight for name, weight in setting.init.items() if name in setting.mask}
+    drawn = {name: sign(weight) * weight.std() for name, weight in matrices.items()}
+    return Start(setting.mask, setting.init | drawn)
 
 
 def pruned_neurons(setting: Setting) -> Start:
     """The dense init without the units that the ticket's mask leaves without input or output."""
+    if setting.units is None:
+        raise UserError("pruned_neurons: the model does not say which its units are; give its class units()")
     mask = {name: torch.ones_like(kept) for name, kept in setting.mask.items()}
     dead = 0
-    for sides in units_of(list(setting.mask)):
-        alive = None
-        for name, axis in sides:
-            has_any = setting.mask[name].any(1 - axis)
-            alive = has_any if alive is None else alive & has_any
+    for sides in setting.units:
+        alive = torch.stack([setting.mask[name].any(1 - axis) for name, axis in sides]).all(0)
         for name, axis in sides:
             mask[name] &= alive.unsqueeze(1 - axis)
         dead += int((~alive).sum())
@@ -179,34 +187,10 @@ def pruned_neurons(setting: Setting) -> Start:
     return Start(mask, setting.init)
 
 
-def units_of(names: list[str]) -> list[list[tuple[str, int]]]:
-    """The units of a network by its matrices: for each kind what comes in and goes out, ``[(matrix, the axis of units), ...]``.
-
-    Embedding and hidden units, MLP units and the inputs of images, not residual dimensions.
-    """
-    hidden = [name for name in names if name.startswith("W_h")]
-    if "W_inproj" in names:
-        layers = ["W_inproj", *hidden, "W_outproj"]
-        ends = [[("W_E", 0), ("W_inproj", 1)], [("W_outproj", 0), ("W_U", 0)]]
-    elif "W_in" in names:
-        layers, ends = ["W_in", *hidden, "W_out"], [[("W_in", 1)]]
-    else:
-        blocks = sorted({name.rpartition(".")[0] for name in names if name.endswith(".W_in")})
-        return [[(f"{block}.W_in", 0), (f"{block}.W_out", 1)] for block in blocks]
-    return ends + [[(one, 0), (following, 1)] for one, following in pairwise(layers)]
-
-
 CONTROLS: dict[str, Callable[[Setting], Start]] = {
-    "shuffled": shuffled,
-    "shuffled_degrees": shuffled_degrees,
-    "reinit": reinit,
-    "same_l1": same_l1,
-    "same_l2": same_l2,
-    "same_logits": same_logits,
-    "same_l2_logits": same_l2_logits,
-    "inverted": inverted,
-    "signs": signs,
-    "random_signs": random_signs,
-    "pruned_neurons": pruned_neurons,
+    control.__name__: control
+    for control in (
+        *(shuffled, shuffled_degrees, reinit, inverted, signs, random_signs, pruned_neurons),
+        *(same_l1, same_l2, same_l2_per_matrix, same_logits, same_l2_logits, same_l2_logits_per_matrix),
+    )
 }
-COMPARE_LOGITS = ("same_logits", "same_l2_logits")  # of classes, so that they mean nothing where numbers are learned

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from common.choices import chosen, spelled
 from common.errors import UserError
 
 Scores = dict[str, Tensor]
@@ -86,7 +87,7 @@ def synflow(network: Network, generator: torch.Generator) -> Scores:
         for weight in model.parameters():
             weight.abs_()
     weights = prunable_of(model)
-    gradients = torch.autograd.grad(ones_through(model).sum(), list(weights.values()), allow_unused=True)
+    gradients = torch.autograd.grad(of_ones(model).sum(), list(weights.values()), allow_unused=True)
     zeros = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     return {
         name: zeros[name] if grad is None else (weight * grad).detach()
@@ -94,32 +95,30 @@ def synflow(network: Network, generator: torch.Generator) -> Scores:
     }
 
 
+synflow.rounds = 100  # as published; a scorer without this number scores once
+
+
 def prunable_of(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters with two axes or more, a tied one once."""
     return {name: weight for name, weight in model.named_parameters() if weight.dim() >= 2}
 
 
 def objective(network: Network) -> tuple[dict[str, Tensor], Tensor]:
     """The prunable weights, and the loss on the training set as a function of them, in float64."""
-    model = copy.deepcopy(network.model).double()
+    model = copy.deepcopy(network.model).double().eval()
     return prunable_of(model), network.loss(model(model.encode(network.x)), network.y)
 
 
-def ones_through(model: nn.Module) -> Tensor:
-    """The logits for an input of ones, (1, c)."""
-    first = next(iter(model.parameters()))  # (d, p) or (d, i)
-    ones = torch.ones(1, first.shape[-1], dtype=first.dtype)
-    if not hasattr(model, "blocks"):
-        return model(ones)
-    residual = ones @ model.W_E.mT
-    for block in model.blocks:
-        residual = residual + residual @ block.W_V.mT @ block.W_O.mT
-        residual = residual + block.hidden(residual) @ block.W_out.mT
-    return residual @ model.W_U
-
-
-def edge_popup(network: Network, generator: torch.Generator) -> Scores:
-    """|w| of a network that has learned its mask (pruning/edge_popup.py): what that leaves out is 0 there, and so goes first."""
-    return magnitude(network, generator)
+def of_ones(model: nn.Module) -> Tensor:
+    """The logits for an input of ones, (1, c): the module's own ``of_ones()`` where it has one."""
+    if hasattr(model, "of_ones"):
+        return model.of_ones()
+    first = next(iter(prunable_of(model).values()))  # (d, p) or (d, i)
+    try:
+        return model(torch.ones(1, first.shape[-1], dtype=first.dtype))
+    except (RuntimeError, IndexError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"synflow: this model takes no input of ones ({reason}); give its module of_ones()") from None
 
 
 SCORERS: dict[str, Callable[[Network, torch.Generator], Scores]] = {
@@ -129,12 +128,17 @@ SCORERS: dict[str, Callable[[Network, torch.Generator], Scores]] = {
     "grasp": grasp,
     "grasp_200": grasp_200,
     "synflow": synflow,
-    "edge_popup": edge_popup,
 }
 
 
-def score(pruner: str, network: Network, generator: torch.Generator) -> Scores:
-    """The scores of the prunable weights. Raises UserError for an unknown pruner."""
-    if pruner not in SCORERS:
-        raise UserError(f"pruner {pruner!r} is unknown; choose one of {', '.join(SCORERS)}")
-    return SCORERS[pruner](network, generator)
+def score(pruner: str | Callable, network: Network, generator: torch.Generator) -> Scores:
+    """The scores of the prunable weights, by a name in SCORERS or a scorer itself.
+
+    Raises UserError for an unknown name, and for a scorer that does not give each of these weights its score.
+    """
+    scores = chosen(SCORERS, pruner)(network, generator)
+    wanted = {name: weight.shape for name, weight in network.prunable.items()}
+    if {name: getattr(score, "shape", None) for name, score in scores.items()} != wanted:
+        text = spelled(SCORERS, pruner)
+        raise UserError(f"the pruner {text} must give a score, named and shaped alike, for {', '.join(wanted)}")
+    return {name: scores[name] for name in wanted}

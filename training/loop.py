@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from common.errors import Interrupted
 from common.randomness import generator
-from data.split import Split
+from data.task import Split
 from training.losses import Loss, lp_penalty
-from training.metrics import MEASURES, Pass, Seen
+from training.metrics import METRICS, Pass, Seen
 from training.optimizer import Optimizer
 from training.signals import catch_signals, exit_status
 
@@ -67,7 +67,7 @@ def measure(model: nn.Module, train: tuple, test: tuple, loss: Loss, flat: Tenso
         logits = model(x)
         passes.append(Pass(logits, y, loss(logits, y)))
     seen = Seen(*passes, flat)
-    return torch.stack([value(seen).double() for value in MEASURES.values()], -1)
+    return torch.stack([value(seen).double() for value in METRICS.values()], -1)
 
 
 def train(

@@ -33,7 +33,12 @@ LOSSES: dict[str, Loss] = {
     "squared_error": squared_error,
     "regression_error": regression_error,
 }
-LOSSES_OF_NUMBERS = ("regression_error",)
+regression_error.labels = "numbers"
+
+
+def labels_of(loss: Loss) -> str:
+    """What a loss is for: "numbers", where a function says so in its attribute ``labels``, else "classes"."""
+    return getattr(loss, "labels", "classes")
 
 
 def lp_penalty(model: nn.Module, lp: float, lp_alpha: float) -> Tensor:

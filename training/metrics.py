@@ -61,7 +61,7 @@ def logit_std(logits: Tensor) -> Tensor:
 
 
 # The columns of metrics.csv besides epoch, each a value per network, (...). Norms are summed in float64.
-MEASURES: dict[str, Callable[[Seen], Tensor]] = {
+METRICS: dict[str, Callable[[Seen], Tensor]] = {
     "train_loss": lambda seen: seen.train.loss,
     "test_loss": lambda seen: seen.test.loss,
     "train_acc": lambda seen: accuracy(seen.train),
@@ -72,23 +72,11 @@ MEASURES: dict[str, Callable[[Seen], Tensor]] = {
     "l2norm": lambda seen: seen.flat.double().square().sum(-1).sqrt(),
     "train_logit_std": lambda seen: logit_std(seen.train.logits),
 }
-# Runs from before the columns were stored by name have these.
-FIRST_COLUMNS = (
-    "epoch",
-    "train_loss",
-    "test_loss",
-    "train_acc",
-    "test_acc",
-    "train_prob",
-    "test_prob",
-    "l1norm",
-    "l2norm",
-)
 
 
 def columns() -> tuple[str, ...]:
     """The columns of metrics.csv."""
-    return ("epoch", *MEASURES)
+    return ("epoch", *METRICS)
 
 
 def first_epoch(metrics: dict[str, np.ndarray], column: str, threshold: float) -> int | None:

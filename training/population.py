@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from data.split import TENSORS, Split
+from data.task import TENSORS, Split
 from training.losses import Loss
 
 

@@ -5,7 +5,7 @@ import time
 
 from tqdm import tqdm
 
-from training.metrics import MEASURES
+from training.metrics import METRICS
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -24,7 +24,7 @@ class Progress:
             )
 
     def __call__(self, epoch: int, rows: list[list[float]]) -> None:
-        places = [list(MEASURES).index(name) for name in ("train_acc", "test_acc")]
+        places = [list(METRICS).index(name) for name in ("train_acc", "test_acc")]
         train_acc, test_acc = (sum(row[place] for row in rows) / len(rows) for place in places)
         state = f"train_acc {train_acc:.3f} test_acc {test_acc:.3f}"
         if self.bar is not None:
