@@ -9,18 +9,20 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the imports below run ends without a traceback
 
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from common.errors import run_script
-from configs.load import ScriptFlags, parse
-from experiments.checkpoints import list_checkpoints
-from experiments.commands import flags_of, module_of
-from experiments.jobs import job_of, move_aside
-from experiments.train_jobs import run_job
-from figures.views import VIEWS
-from prune import make_mask, retrain
+from configs.flags import ScriptFlags, parse
+from configs.ticket import Ticket
+from experiments.ingredients import gather
+from experiments.reader import list_checkpoints, read_config
+from experiments.same_run import claim, settle
+from experiments.tell import mask_lines
+from experiments.trainer import hold, train_one
+from prune import compare, make_ticket
 from reporting.tables import print_results, read_result
 
 
@@ -32,30 +34,38 @@ class Flags(ScriptFlags):
     """train_full: the dense run. prune: the mask. retrain: the ticket. all: these, then the comparison."""
 
 
-def say_next(config, dense: Path, ticket: Path) -> None:
-    """Print commands to go on with."""
+def only_mask(config: Ticket, rerun: bool) -> None:
+    """Make a ticket's folder and its mask.pth, and train nothing."""
+    with ExitStack() as locks:
+        folder = locks.enter_context(hold(config, rerun))
+        made = gather(config)
+        print(*mask_lines(config, made), sep="\n")
+        if made.mask is None:
+            return
+        folder = settle(folder, made, locks)
+        if not folder.is_finished:
+            claim(folder, made)
+        print(f"mask: {folder.path / 'mask.pth'}")
+
+
+def say_next(config: Ticket, dense: Path, ticket: Path) -> None:
+    """Print what to go on with."""
     if logged := [str(run / "wandb") for run in (dense, ticket) if (run / "wandb").exists()]:
         print(f"wandb         {', '.join(logged)}")
-    can_be_shown = bool(list_checkpoints(ticket)) and config.kind in VIEWS
-    if can_be_shown:
+    if list_checkpoints(ticket) and read_config(ticket)["shows"]:
         print(f"""
 Next: watch the neurons
     python visualize.py --grok_weight_path {dense / "final.pth"} --weight_folder {dense} \\
         --ticket_folder {ticket} --output_folder {ticket / "visualize"}""")
-    if config.use_mask:
-        described = f" --dense_run {dense}" if config.dense_run else flags_of(config.dense(), config.root)
+    if config.use_mask and config.mask is None:
         other = "generalization" if config.prune_at == "init" else "init"
-        print(f"""{"or" if can_be_shown else "Next:"} another mask
-    python main.py --config {module_of(config)}{described} --prune_at={other} --pruning_rate={config.pruning_rate:g}""")
+        print(f"Next: another mask, with the same command and --prune_at={other}, or another --pruning_rate")
 
 
 def run(argv: list[str] | None) -> None:
     flags, config = parse(Flags, argv, prog="main.py", description=__doc__, default_config="configs/config_pruning.py")
     if flags.stage in ("all", "train_full"):
-        job = job_of(config.dense())
-        if flags.rerun:
-            move_aside(job)
-        dense = run_job(job)
+        dense = train_one(config.dense(), flags.rerun)
         if flags.stage == "train_full":
             result = read_result(dense.path)
             print_results({"dense": result}, config.mem_threshold, config.gen_threshold)
@@ -63,17 +73,11 @@ def run(argv: list[str] | None) -> None:
             if result.summary["status"] != "diverged":
                 print("Next: python main.py --stage=prune, with the same flags")
             return
-    job = make_mask(config, flags.rerun)
     if flags.stage == "prune":
-        if job.mask is None:
-            learned = (
-                "scores are learned by --stage=retrain"
-                if config.learn
-                else "the dense init is retrained without a mask"
-            )
-            print(f"nothing to prune: {learned}")
-        return
-    say_next(config, *retrain(config, job))
+        return only_mask(config, flags.rerun)
+    folders = make_ticket(config, flags.rerun)
+    compare(config, *folders)
+    say_next(config, *folders)
 
 
 def main(argv: list[str] | None = None) -> int:

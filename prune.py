@@ -1,4 +1,4 @@
-"""Make a ticket from a dense run on modular arithmetic, or on data of your own: take the mask, rewind to the init, retrain.
+"""Make a ticket from a dense run: take its mask, put the weights that are left back to the init, and train them again.
 
 The dense run is found by its settings, which the plain flags describe; it is not trained here.
 """
@@ -12,37 +12,38 @@ import sys
 from pathlib import Path
 
 from common.errors import UserError, run_script
-from configs.load import ScriptFlags, parse
-from experiments.jobs import Job, job_of, move_aside, save_mask
+from configs.flags import ScriptFlags, parse
+from configs.ticket import Ticket
+from experiments.ingredients import gather
 from experiments.parents import require
-from experiments.train_jobs import run_job
+from experiments.tell import mask_lines
+from experiments.trainer import hold, train_in
 from figures.curves import plot_comparison
 from reporting.tables import matrices_table, print_results, read_result, speedup_text
 
 
-def make_mask(config, rerun: bool) -> Job:
-    """Take a ticket's mask and save it, after the iterations before are trained; gives the retraining that is to be done."""
-    for parent in config.parents():
-        if parent.parents():
-            run_job(make_mask(parent, rerun=False))
-    job = job_of(config, renews=rerun)
-    if rerun:
-        move_aside(job)
-    if job.mask is not None:
-        save_mask(job)
-    return job
+def make_ticket(config: Ticket, rerun: bool = False) -> tuple[Path, Path]:
+    """From a finished dense run to its ticket, trained; gives the folders of both."""
+    if config.mask is None and isinstance(config.mask_from(), Ticket):
+        make_ticket(config.mask_from())  # the iteration before this one
+    dense = require(config.dense(), config)
+    with hold(config, rerun) as folder:  # nobody else makes this ticket meanwhile
+        made = gather(config)  # the mask, from the dense run's weights and data; and the start, as a rule its init
+        print(*mask_lines(config, made), sep="\n")
+        ticket = train_in(folder, made)
+    return dense.path, ticket.path
 
 
-def retrain(config, job: Job) -> tuple[Path, Path]:
-    """Retrain a ticket unless that is done, compare it with its dense run; gives the folders of both."""
-    dense, ticket = read_result(require(config.dense(), config).path), read_result(run_job(job).path)
-    label = config.control or ("ticket" if config.use_mask else "dense init, no mask")
+def compare(config: Ticket, dense_folder: Path, ticket_folder: Path) -> None:
+    """Print what came out of a ticket beside its dense run, and draw the curves of both."""
+    dense, ticket = read_result(dense_folder), read_result(ticket_folder)
+    label = "ticket" if config.use_mask else "dense init, no mask"
+    label = config.as_dict()["control"] or label
     print()
     print_results({"dense": dense, label: ticket}, config.mem_threshold, config.gen_threshold)
-    print()
-    print(matrices_table(ticket.summary["kept_per_matrix"]))
-    print()
-    print(speedup_text(dense, ticket, config.gen_threshold))
+    print(
+        f"\n{matrices_table(ticket.summary['kept_per_matrix'])}\n\n{speedup_text(dense, ticket, config.gen_threshold)}"
+    )
     print(f"\nrun folders   {dense.path} (dense)\n              {ticket.path} (ticket)")
     picture = ticket.path / "comparison.png"
     try:
@@ -54,14 +55,11 @@ def retrain(config, job: Job) -> tuple[Path, Path]:
         print(f"picture       {picture}")
     except UserError as error:  # nothing was recorded: it diverged at once
         print(f"no picture: {error}")
-    return dense.path, ticket.path
 
 
 def prune(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
-    """Parse, prune, retrain unless that is done, and show what came out beside the dense run."""
-    description += f"\n\nWithout --config: {default_config}"
     flags, config = parse(ScriptFlags, argv, prog=prog, description=description, default_config=default_config)
-    retrain(config, make_mask(config, flags.rerun))
+    compare(config, *make_ticket(config, flags.rerun))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,20 +8,15 @@ if __name__ == "__main__":
 import sys
 
 from common.errors import run_script
-from configs.load import ScriptFlags, parse
-from experiments.jobs import job_of, move_aside
-from experiments.train_jobs import run_job
+from configs.flags import ScriptFlags, parse
+from experiments.trainer import train_one
 from reporting.tables import print_results, read_result
 
 
 def train(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
     """Parse, train unless that is done, and print what came out."""
-    description += f"\n\nWithout --config: {default_config}"
     flags, config = parse(ScriptFlags, argv, prog=prog, description=description, default_config=default_config)
-    job = job_of(config.dense())
-    if flags.rerun:
-        move_aside(job)
-    folder = run_job(job)
+    folder = train_one(config.dense(), flags.rerun)
     print_results({"dense": read_result(folder.path)}, config.mem_threshold, config.gen_threshold)
     print(f"run folder: {folder.path}")
 

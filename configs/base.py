@@ -2,28 +2,41 @@
 
 import hashlib
 import os
-from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any, Literal
+from dataclasses import MISSING, dataclass, fields, replace
+from typing import Annotated, Any
 
+import torch
 from tyro.conf import Suppress
 
+from common.choices import choice, chosen, spelled
 from common.errors import UserError
-from common.ranges import Count, NonNegative, Positive, Range, Rate, Whole, check_fields
+from common.ranges import (
+    Count,
+    NonNegative,
+    Place,
+    Positive,
+    Range,
+    Rate,
+    Whole,
+    check_fields,
+    is_setting,
+    stored_value,
+    table_of,
+)
 from configs.paper import EXPERIMENTS, kind_of
 from data import TASKS
 from data.own import own_task
 from data.task import Task
 from models import MODELS
 from models.model import Model
-from training.losses import LOSSES, LOSSES_OF_NUMBERS
+from training.losses import LOSSES, labels_of
 from training.optimizer import OPTIMIZERS
 
-# These decide where and how a run is computed, shown and read, not what is learned: no part of a run's identity.
-NOT_IDENTITY = (
-    *("root", "device", "threads", "wandb_project", "mem_threshold", "gen_threshold", "data_root"),
-    *("allow_other_code", "global_pruning", "data_file", "data_shapes"),
-)
-PARTS = ("task", "model")
+PARTS = {"task": TASKS, "model": MODELS}
+choice(TASKS), choice(MODELS)  # so that these are known as they are now, before a config file can change them
+for table in PARTS.values():
+    choice(table)  # so that what a config file puts in the place of an entry is told from that entry
+SAVED = ("save_every", "save_at")  # what else of a run is kept: no other run, and no part of what it is found by
 
 
 def spell(settings: dict[str, Any]) -> str:
@@ -33,8 +46,13 @@ def spell(settings: dict[str, Any]) -> str:
 
 
 def short(name: str) -> str:
-    """A name that every file system takes, still one of its own."""
+    """A name that every file system takes. A long one ends in a hash of what is cut off; config.json says all of it."""
     return name if len(name) <= 150 else f"{name[:130]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def as_json(value: Any) -> Any:
+    """A default as ``stored_value`` gives the values."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,21 +68,26 @@ class Dense:
     """Gives the split, the init, random masks and random labels, each its own generator."""
     num_epochs: Count = 30_000
     """Number of passes over the training set, each one update unless batch_size makes them several."""
-    save_every: Count = 2_000
-    """Epochs between checkpoints, besides 0, 100, 200, 500, 1000 and the last."""
-    save_at: tuple[Whole, ...] = ()
-    """More epochs to save."""
-    optimizer: Literal[tuple(OPTIMIZERS)] = "adamw"
-    """Optimizer."""
     lr: NonNegative = 1e-3
     """Learning rate."""
     weight_decay: NonNegative = 1.0
     """Weight decay, times the learning rate a step."""
-    betas: tuple[Annotated[float, Range(least=0, below=1)], Annotated[float, Range(least=0, below=1)]] = (0.9, 0.98)
-    """Decay rates of AdamW's moments."""
-    batch_size: Count | None = None
+    stop_after_gen: bool = False
+    """Stop once t_gen is certain: its whole window has been seen. For sweeps that are about t_gen alone."""
+    save_every: Count = 2_000
+    """Epochs between checkpoints, besides 0, 100, 200, 500, 1000 and the last."""
+    save_at: tuple[Whole, ...] = ()
+    """More epochs to save."""
+    optimizer: choice(OPTIMIZERS) = "adamw"
+    """Optimizer."""
+    betas: Suppress[tuple[Annotated[float, Range(least=0, below=1)], Annotated[float, Range(least=0, below=1)]]] = (
+        0.9,
+        0.98,
+    )
+    """Decay rates of AdamW's moments; of SGD the first is the momentum."""
+    batch_size: Suppress[Count | None] = None
     """Examples in a batch; None: all at once. The order of the batches comes from the seed."""
-    loss: Literal[tuple(LOSSES)] | None = None
+    loss: Suppress[choice(LOSSES) | None] = None
     """Loss; None: the task's own."""
     lp: Annotated[float, Range(least=1)] = 2.0
     """Order p of the Lp penalty."""
@@ -72,19 +95,17 @@ class Dense:
     """Weight of the Lp penalty, the mean over matrices of ||W||_p; 0 is off."""
     stopping_thresh: Positive | None = None
     """Stop at the first recorded epoch with test loss below this; None trains to the end."""
-    stop_after_gen: bool = False
-    """Stop once t_gen is certain: its whole window has been seen. For sweeps that are about t_gen alone."""
-    mem_threshold: Rate = 0.99
-    """t_mem is the first recorded epoch with at least this train accuracy."""
-    gen_threshold: Annotated[float, Range(above=0, most=1)] = 0.95
-    """t_gen is the first recorded epoch with at least this test accuracy that holds (README)."""
-    root: str = "runs"
+    root: Place[str] = "runs"
     """Folder that holds the run folders."""
-    device: str = "auto"
+    device: Place[str] = "auto"
     """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
-    threads: Count = 1
-    """CPU threads. Two gain a quarter on an idle machine, and crawl beside one busy process (RESULTS.md, Speed)."""
-    wandb_project: str = "grokking-tickets"
+    threads: Place[Count] = 1
+    """CPU threads. Two gain a quarter on an idle machine, and crawl beside one busy process."""
+    gen_threshold: Place[Annotated[float, Range(above=0, most=1)]] = 0.95
+    """t_gen is the first recorded epoch with at least this test accuracy that holds (README)."""
+    mem_threshold: Place[Rate] = 0.99
+    """t_mem is the first recorded epoch with at least this train accuracy."""
+    wandb_project: Suppress[Place[str]] = "grokking-tickets"
     """Project in wandb."""
 
     def __post_init__(self):
@@ -100,16 +121,17 @@ class Dense:
         # Frozen, and still being made. A shell leaves the ~ of --root=~/runs.
         object.__setattr__(self, "save_at", tuple(sorted(set(self.save_at))))
         object.__setattr__(self, "root", os.path.expanduser(self.root))
+        if not self.root:
+            raise UserError("--root is empty; name the folder that holds the run folders, or leave it out")
         if self.task.inputs != self.model.inputs:
             raise UserError(
                 f"the model {self.model.name} takes {self.model.inputs}, and the task {self.task.name} gives "
                 f"{self.task.inputs}; choose another --model or --task"
             )
-        of_loss = "numbers" if (self.loss or self.task.loss) in LOSSES_OF_NUMBERS else "classes"
-        if self.task.labels != of_loss:
+        if self.task.labels != labels_of(chosen(LOSSES, self.loss or self.task.loss)):
             raise UserError(
-                f"the loss {self.loss or self.task.loss} is for {of_loss}, and the task {self.task.name} gives "
-                f"{self.task.labels}; leave --loss out"
+                f"the loss {spelled(LOSSES, self.loss or self.task.loss)} does not fit the task {self.task.name}, whose "
+                f"labels are {self.task.labels}; leave --loss out"
             )
 
     def __getattr__(self, name: str) -> Any:
@@ -123,38 +145,17 @@ class Dense:
         """The first word of a run's name: the paper's experiment, else model and task."""
         return kind_of(self.task.name, self.model.name)
 
-    def init_run(self) -> "Dense | None":
-        """The run at whose epoch 0 this one starts; None: at an init drawn from its own seed."""
-        return None
-
-    def mask_run(self) -> "Dense | None":
-        """The run from which the mask is taken; None without a mask."""
-        return None
-
-    @property
-    def learns_scores(self) -> bool:
-        """Whether edge-popup's scores are trained, not the weights alone."""
-        return False
-
-    def parents(self) -> tuple["Dense", ...]:
-        """The runs that must be finished before this one can be trained."""
-        return tuple(dict.fromkeys(run for run in (self.init_run(), self.mask_run()) if run is not None))
-
     def dense(self) -> "Dense":
         """The dense run that this is, or begins from."""
         return self
 
-    def trained(self) -> "Dense":
-        """What is trained, with the settings of its training."""
+    def training(self) -> "Dense":
+        """The settings that this run itself is trained with."""
         return self
 
-    def as_dict(self) -> dict[str, Any]:
-        """All fields in one flat dictionary, as JSON can hold them; of task and model the names as well."""
-        values = {"task": self.task.name, "model": self.model.name}
-        for part in (self, self.task, self.model):
-            own = [field.name for field in fields(part) if field.name not in PARTS]
-            values |= {name: getattr(part, name) for name in own}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    def needs(self) -> tuple["Dense", ...]:
+        """The runs that must be finished before this one can be trained."""
+        return ()
 
     def but(self, **given: Any) -> "Dense":
         """The same config with other values of some fields, whether they are its own, its task's or its model's."""
@@ -165,43 +166,71 @@ class Dense:
             parts[name] = replace(part, **{field: given.pop(field) for field in own})
         return replace(self, **parts, **given)
 
-    def identity(self, mask_epoch: int | None = None) -> dict[str, Any]:
-        """Task, model and the fields that decide what the run's folder holds. ``mask_epoch``: of a ticket, where its mask is taken."""
-        values = {name: value for name, value in self.as_dict().items() if name not in NOT_IDENTITY}
-        return values | {
-            "loss": self.loss or self.task.loss,
-            "stop_after_gen": self.stop_after_gen and self.gen_threshold,
-        }
+    def choices(self) -> list[Any]:
+        """The classes and functions that this config names, or that stand in it themselves."""
+        found = [type(self.task), type(self.model), chosen(LOSSES, self.loss or self.task.loss)]
+        for part in (self, self.task, self.model):
+            named = [(table_of(part, field.name), getattr(part, field.name)) for field in fields(part)]
+            found += [chosen(table, value) for table, value in named if table is not None and value is not None]
+        return found
 
-    def differences(self) -> dict[str, Any]:
-        """The dense run's identity where it is not as usual for such a task and model."""
-        usual = paper(self.task.name, self.model.name).identity()
-        return {name: value for name, value in self.dense().identity().items() if value != usual[name]}
+    def as_dict(self) -> dict[str, Any]:
+        """All fields in one flat dictionary, as JSON can hold them; task, model and other choices by their names."""
+        return self._values(lambda part, field: True)
 
-    def run_name(self, mask_epoch: int | None = None) -> str:
-        """The run's name: kind, subject and seed, then every other setting that is not as usual."""
-        rest = {
-            name: value
-            for name, value in self.differences().items()
-            if name not in ("seed", "fn_name", "fn_names", "train_size")
-        }
+    def settings(self, source: dict[str, Any] | None = None) -> dict[str, Any]:
+        """By what a run is found and named: task, model, and each setting that is not at the default of its class.
+
+        So a new field whose default means "as before" leaves every run as it was. A loss, an optimizer or a model that is not the
+        repository's own has a name of its own here, and another precision is named. ``source``: of a ticket, where its mask is from.
+        """
+        own = self._values(lambda part, field: is_setting(type(part), field.name) and field.name not in SAVED, True)
+        own |= {"loss": spelled(LOSSES, self.loss or self.task.loss), "optimizer": spelled(OPTIMIZERS, self.optimizer)}
+        for name, usual in (("loss", type(self.task).loss), ("optimizer", "adamw")):
+            if own[name] == usual:
+                del own[name]
+        own |= {"stop_after_gen": self.gen_threshold} if self.stop_after_gen else {}
+        precision = str(torch.get_default_dtype()).removeprefix("torch.")
+        return own | ({} if precision == "float32" else {"precision": precision})
+
+    def run_name(self, source: dict[str, Any] | None = None) -> str:
+        """Kind, subject and seed, then every other setting that is not at its default."""
+        told = ("task", "model", "seed", "fn_name", "fn_names", "train_size", "data_hash")
+        rest = {name: value for name, value in self.settings().items() if name not in told}
         subject = f"_{self.task.subject}" if self.task.subject != self.task.name else ""
         return short(f"{self.kind}{subject}_seed{self.seed}" + spell(rest))
+
+    def _values(self, wanted, only_changed: bool = False) -> dict[str, Any]:
+        values = {name: spelled(table, type(getattr(self, name))) for name, table in PARTS.items()}
+        for part in (self, self.task, self.model):
+            for field in (field for field in fields(part) if field.name not in PARTS and wanted(part, field)):
+                value = stored_value(part, field.name)
+                if not only_changed or field.default is MISSING or value != as_json(field.default):
+                    values[field.name] = value
+        return values
 
 
 def with_parts(config: Dense, **parts: Any) -> Dense:
     """A config with another task or model, and what was as usual for the pair before as usual for the new one."""
     other = config.but(**parts)
-    before, after = (paper(one.task.name, one.model.name).as_dict() for one in (config, other))
-    values = config.as_dict()
-    named = {name for one in EXPERIMENTS.values() for name in one.settings}
-    usual = {name: after[name] for name in named if name in other.as_dict() and values.get(name) == before.get(name)}
-    return other.but(**{name: tuple(value) if isinstance(value, list) else value for name, value in usual.items()})
+    before, after = usual_of(config), usual_of(other)
+    return other.but(
+        **{name: value for name, value in after.items() if name in before and getattr(config, name) == before[name]}
+    )
+
+
+def usual_of(config: Dense) -> dict[str, Any]:
+    """What the paper's experiments set, as it is usual for the task and model of this config."""
+    defaults = {field.name: field.default for part in (config, config.task, config.model) for field in fields(part)}
+    named = {name for one in EXPERIMENTS.values() for name in one.settings if name in defaults}
+    own = EXPERIMENTS[config.kind].settings if config.kind in EXPERIMENTS else {}
+    return {name: defaults[name] for name in named} | own
 
 
 def paper(task: str, model: str, **given: Any) -> Dense:
     """The dense run of a task and a model, by their names, at the settings of the paper where it has such a pair."""
-    settings = EXPERIMENTS[kind_of(task, model)].settings if kind_of(task, model) in EXPERIMENTS else {}
+    kind = kind_of(task, model)
+    settings = EXPERIMENTS[kind].settings if kind in EXPERIMENTS else {}
     return Dense(task=TASKS[task](), model=MODELS[model]()).but(**settings | given)
 
 

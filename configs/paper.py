@@ -39,8 +39,8 @@ EXPERIMENTS = {
     "parity": Experiment(
         "parity",
         "image_mlp",
-        "configs/config_parity.py",
-        "configs/config_pruning_parity.py",
+        "configs/config.py",
+        "configs/config_pruning.py",
         {"num_layers": 0, "d_model": 1_000, "optimizer": "sgd", "betas": (0.0, 0.0), "lr": 0.1, "weight_decay": 0.01}
         | {"batch_size": 32, "num_epochs": 1_500, "save_every": 100, "save_at": (30,)},
         {"memorization_epoch": 30, "generalization_epoch": 1_000},
@@ -48,16 +48,16 @@ EXPERIMENTS = {
     "regression": Experiment(
         "regression",
         "image_mlp",
-        "configs/config_regression.py",
-        "configs/config_pruning_regression.py",
+        "configs/config.py",
+        "configs/config_pruning.py",
         {"num_layers": 0, "act_type": "gelu", "num_epochs": 8_000, "save_every": 500},
         {"memorization_epoch": 500, "generalization_epoch": 6_000},
     ),
     "operations": Experiment(
         "operations",
         "mlp",
-        "configs/config_operations.py",
-        "configs/config_pruning_operations.py",
+        "configs/config.py",
+        "configs/config_pruning.py",
         {"frac_train": 0.6, "lr": 0.01, "weight_decay": 3.0, "num_epochs": 6_000, "save_every": 500},
         {"memorization_epoch": 500, "generalization_epoch": 5_000},
     ),

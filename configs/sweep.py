@@ -1,85 +1,99 @@
-"""A sweep: one base config, the axes along which it varies, and the seeds."""
+"""A sweep: one base config, what varies of it, and the seeds."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from itertools import product
 from typing import Any
 
 from common.errors import UserError
-from configs.base import NOT_IDENTITY, PARTS, Dense
+from common.ranges import is_setting
+from configs.base import PARTS, Dense
 from configs.ticket import Ticket
+
+Changes = dict[str, Any]  # {field name: value}
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Every combination of the axes for every seed, of ``base``; or ``settings``, a list of combinations spelled out.
+    """``base`` with each of the settings, for every seed.
 
-    ``axes``: ``{field name: values}``. ``settings``: ``[{field name: value}, ...]``, for what is no full grid. What is given
-    twice is one run. ``at``: epochs whose test accuracy --collect gives a column. Raises UserError where these are not what they
-    should be.
+    ``settings``: ``{"dense, same L2 norm": {"control": "same_l2"}}``, a name in words and the fields that it changes, or a list of
+    such changes without names. ``axes``: ``{field name: [value, ...]}``, every combination of which is a setting. A setting's
+    ``mask`` may be a function from the config without it to the ticket whose mask it is. Two settings that mean the same are one run.
+    ``reads``: what a study's results.csv holds beside the usual columns: further test accuracies at which t_gen is read, and the
+    beginnings of columns' names. Raises UserError for what makes no sweep.
     """
 
     base: Dense
+    settings: dict[str, Changes] | list[Changes] = field(default_factory=dict)
     axes: dict[str, list] = field(default_factory=dict)
-    settings: list[dict[str, Any]] = field(default_factory=list)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    at: tuple[int, ...] = ()
+    reads: tuple[float | str, ...] = ()
 
     def __post_init__(self):
         if not isinstance(self.base, Dense):
             raise UserError(f"a sweep's base is a config, such as MLPTicketConfig(), not {self.base!r}")
-        if not isinstance(self.axes, dict) or not all(
-            isinstance(values, list | tuple) for values in self.axes.values()
-        ):
+        if not isinstance(self.axes, dict) or not all(isinstance(one, list | tuple) for one in self.axes.values()):
             raise UserError("a sweep's axes are {field name: [value, ...], ...}")
-        if not isinstance(self.settings, list | tuple) or not all(isinstance(one, dict) for one in self.settings):
-            raise UserError("a sweep's settings are [{field name: value, ...}, ...]")
+        changes = self.settings.values() if isinstance(self.settings, dict) else self.settings
+        if not isinstance(self.settings, dict | list | tuple) or not all(isinstance(one, dict) for one in changes):
+            raise UserError("a sweep's settings are {name: {field name: value, ...}, ...}, or a list without the names")
         if self.axes and self.settings:
             raise UserError("a sweep has axes or settings, not both")
         if not isinstance(self.seeds, list | tuple):
             raise UserError(f"a sweep's seeds are (0, 1, 2), not {self.seeds!r}")
-        known = set(self.base.as_dict()) - {"seed", "dense_run", *PARTS, *NOT_IDENTITY}
-        for name in self.varying:
-            if name not in known:
-                raise UserError(
-                    f"{name} is no axis for a {type(self.base).__name__}; axes are its fields that decide what a run is, "
-                    "but not seed, which has a place of its own"
-                )
-        for name, values in self.axes.items():
-            if not values:
-                raise UserError(f"the axis {name} has no values")
-        if getattr(self.base, "dense_run", None):
-            raise UserError("a sweep finds its dense runs by their settings: leave out --dense_run")
         if not self.seeds:
             raise UserError("a sweep needs at least one seed: --seeds 0 1 2")
+        if empty := [name for name, values in self.axes.items() if not values]:
+            raise UserError(f"the axis {empty[0]} has no values")
+        parts = (self.base, self.base.task, self.base.model)
+        known = {entry.name for part in parts for entry in fields(part) if is_setting(type(part), entry.name)}
+        known -= {"seed", *PARTS}
+        if unknown := [name for name in self.varying if name not in known]:
+            raise UserError(
+                f"{unknown[0]} is no axis for a {type(self.base).__name__}; axes are its fields that decide what a run is, "
+                "but not seed, which has a place of its own"
+            )
+        if getattr(self.base, "dense_run", None):
+            raise UserError("a sweep finds its dense runs by their settings: leave out --dense_run")
+
+    @property
+    def named(self) -> dict[str, Changes]:
+        """The settings by their names; one without a name is called by what it changes."""
+        if isinstance(self.settings, dict) and self.settings:
+            return self.settings
+        grid = [dict(zip(self.axes, values, strict=True)) for values in product(*self.axes.values())]
+        return {
+            ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in one.items()) or "unchanged": one
+            for one in self.settings or grid
+        }
+
+    @cached_property
+    def labels(self) -> dict[Dense, str]:
+        """Every config and the name of its setting, seed by seed, so that a sweep that is cut short has whole seeds."""
+        labels: dict[Dense, str] = {}
+        for seed in self.seeds:
+            for name, changes in self.named.items():
+                mask = changes.get("mask")
+                config = self.base.but(seed=seed, **changes | ({"mask": None} if callable(mask) else {}))
+                labels.setdefault(config.but(mask=mask(config)) if callable(mask) else config, name)
+        return labels
 
     @property
     def varying(self) -> list[str]:
-        """The names of what varies, besides the seed."""
-        return list(dict.fromkeys([*self.axes, *(name for setting in self.settings for name in setting)]))
-
-    def with_base(self, base: Dense, seeds: tuple[int, ...] | None) -> "Sweep":
-        """The same sweep over another base."""
-        return replace(self, base=base, seeds=self.seeds if seeds is None else seeds)
-
-    def configs(self) -> list[Dense]:
-        """The configs in order: seed by seed, so that a sweep that is cut short has whole seeds."""
-        grid = [dict(zip(self.axes, values, strict=True)) for values in product(*self.axes.values())]
-        settings = self.settings or grid
-        return list(dict.fromkeys(self.base.but(seed=seed, **one) for seed in self.seeds for one in settings))
-
-    @property
-    def heading(self) -> str:
-        """What ``label`` says, as the head of a column."""
-        return ", ".join(self.varying) if self.axes else "differs from the base"
-
-    def label(self, config: Dense, names: bool = False) -> str:
-        """A config without its seed: its place on the axes (with ``names`` or without), or how it differs from the base."""
-        values = {name: getattr(config, name) for name in self.varying}
-        if self.axes:
-            return ", ".join(f"{name} {value}" if names else str(value) for name, value in values.items())
-        different = {name: value for name, value in values.items() if value != getattr(self.base, name)}
-        return ", ".join(f"{name} {value}" for name, value in different.items()) or "the base"
+        """The names of the fields that vary, besides the seed."""
+        return list(dict.fromkeys(name for changes in self.named.values() for name in changes))
 
     @property
     def has_tickets(self) -> bool:
         return isinstance(self.base, Ticket)
+
+    def configs(self) -> list[Dense]:
+        return list(self.labels)
+
+    def label(self, config: Dense) -> str:
+        return self.labels[config]
+
+    def with_base(self, base: Dense, seeds: tuple[int, ...] | None) -> "Sweep":
+        """The same sweep over another base."""
+        return replace(self, base=base, seeds=self.seeds if seeds is None else seeds)

@@ -1,18 +1,20 @@
-"""A run is a folder: who it belongs to, whether it is finished, and that only one process trains it."""
+"""A run is a folder: how it is found, whether it is finished, and that only one process trains it."""
 
 import fcntl
+import hashlib
+import json
 import os
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from common.errors import UserError
-from common.files import load_json, save_json
-from configs.identity import completed, same_run
+from common.files import save_json
+from experiments.reader import read_config, read_summary
 
 ASIDE = ".old"  # runs/<name>.old1 and so on: what --rerun moved away
 
@@ -23,40 +25,45 @@ class Busy(UserError):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder at ``path`` for the run with ``identity``, the settings that decide what is in it."""
+    """The folder at ``path``, where the run with these ``settings`` is, or is to be made."""
 
     path: Path
-    identity: dict
+    settings: dict
     needs_lock: ClassVar[bool] = True  # False where no other process takes the runs of this one (sweep.py --no_locks)
 
     @property
     def is_finished(self) -> bool:
         return (self.path / "summary.json").exists()
 
+    @property
+    def is_claimed(self) -> bool:
+        return (self.path / "config.json").exists()
+
+    def config(self) -> dict:
+        return read_config(self.path)
+
     def summary(self) -> dict:
-        return load_json(self.path / "summary.json", {"status": str})
+        return read_summary(self.path)
 
-    def settings(self) -> dict:
-        return load_json(self.path / "config.json")
-
-    def check_owner(self) -> None:
-        """Raise UserError unless the config.json that is there is this run's."""
-        if not same_run(load_json(self.path / "config.json", {"identity": dict})["identity"], self.identity):
-            raise UserError(f"{self.path} holds another run; move it away, or choose another --root")
-
-    def claim(self, settings: dict) -> None:
-        """Make the folder this run's: write config.json, or check that the one there is this run's. Hold the lock."""
-        config = self.path / "config.json"
-        if config.exists():
-            self.check_owner()
-            if (
-                not self.is_finished and not (self.path / "state.pth").exists()
-            ):  # nothing is trained yet: from now on by this code
-                save_json({**settings, "identity": self.identity}, config)
-        elif any(path.name != "lock" and not path.name.startswith(".config.json.") for path in self.path.iterdir()):
+    def claim(self, about: dict[str, Any]) -> None:
+        """Make the folder a run's: write its config.json. Hold the lock."""
+        if any(path.name != "lock" and not path.name.startswith(".config.json.") for path in self.path.iterdir()):
             raise UserError(f"{self.path} holds something that is no run; move it away, or choose another --root")
-        else:
-            save_json({**settings, "identity": self.identity}, config)
+        save_json(about, self.path / "config.json")
+
+    def note(self, **more: Any) -> None:
+        """Add to a run's config.json, or change what it says."""
+        save_json(self.config() | more, self.path / "config.json")
+
+    def also_asked_for(self) -> None:
+        """Let the run be found by these settings from now on."""
+        if self.settings not in (known := self.config()["asked_for"]):
+            self.note(asked_for=[*known, self.settings])
+
+    def beside(self, content: Any) -> "RunFolder":
+        """Where the run goes when its name is taken by another one: the name and a hash of what the run contains."""
+        digest = hashlib.sha256(json.dumps([self.settings, content], sort_keys=True).encode()).hexdigest()[:6]
+        return RunFolder(self.path.with_name(f"{self.path.name}_{digest}"), self.settings)
 
     def move_aside(self) -> Path:
         """Rename the folder to the next free ``<name>.old<number>``."""
@@ -68,14 +75,19 @@ class RunFolder:
 
     @contextmanager
     def lock(self):
-        """Hold the folder for this process; the kernel frees it when the process ends. Raises UserError if it is held."""
+        """Hold the folder for this process; the kernel frees it when the process ends. Raises UserError if it is held.
+
+        A folder in which nothing was made goes again.
+        """
         path = self.path / "lock"
         with ExitStack() as stack:
             for patience in (0.05, 0.05, 0.05, 0):
                 self.path.mkdir(parents=True, exist_ok=True)
-                file = stack.enter_context(path.open("a+"))
                 try:
+                    file = stack.enter_context(path.open("a+"))
                     self._flock(file)
+                except FileNotFoundError:
+                    holder = "one that just took the folder away"
                 except BlockingIOError:  # perhaps for a moment alone: is_held of another process takes the lock, too
                     file.seek(0)
                     holder = file.read().strip() or "unknown"
@@ -89,7 +101,13 @@ class RunFolder:
             file.truncate(0)
             file.write(f"pid {os.getpid()} on {os.uname().nodename}")
             file.flush()
-            yield
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    if [one.name for one in self.path.iterdir()] == ["lock"]:
+                        path.unlink()
+                        self.path.rmdir()
 
     def _flock(self, file) -> None:
         """Take the lock, or raise BlockingIOError; UserError where the file system has none and one is needed."""
@@ -123,37 +141,26 @@ class RunFolder:
         return False
 
 
-def find_run(root: str, name: str, identity: dict) -> RunFolder:
-    """The folder of the run with this identity: ``root/name`` if it is there, else any folder below root that has it.
+def runs_below(root: Path) -> Iterator[tuple[Path, dict]]:
+    """The runs below a root and their config.json. One that is damaged, or of an earlier format, is no reason not to go on."""
+    for folder in sorted(path for path in Path(root).glob("*/") if ASIDE not in path.name and path.name[0] != "."):
+        if (folder / "config.json").exists():
+            with suppress(UserError, OSError):
+                yield folder, read_config(folder)
 
-    Where there is none, gives ``root/name``, in which it is to be made.
+
+def find_run(root: str, name: str, settings: dict, data: str | None = None) -> RunFolder:
+    """The folder of the run that was asked for by these settings, ``root/name`` first; else ``root/name``, where it is to be made.
+
+    ``data``: of several such runs the one with data of this hash. Reads config.json alone. Raises UserError where ``root/name`` is
+    a run of an earlier format, or damaged.
     """
     expected = Path(root) / name
     if Path(root).exists() and not Path(root).is_dir():
         raise UserError(f"--root {root} is a file; give the folder that holds the run folders")
-    candidates = [expected, *sorted(Path(root).glob("*/"))] if Path(root).is_dir() else []
-    for folder in candidates:
-        config = folder / "config.json"
-        if ASIDE in folder.name or not config.exists():
-            continue
-        try:
-            stored = stored_identity(config)
-        except (UserError, OSError):
-            continue  # a damaged neighbour is no reason not to train; if it is the very folder, claim() says so
-        if stored == identity:
-            return RunFolder(folder, identity)
-    run = RunFolder(expected, identity)
-    if run.is_finished:
-        run.check_owner()  # else another's results would pass for this run's
-    return run
-
-
-def stored_identity(config: Path) -> dict:
-    """The identity in a run's config.json, with the fields that it is too old to have. Raises UserError, OSError."""
-    return _read_identity(config, config.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=100_000)
-def _read_identity(config: Path, mtime_ns: int) -> dict:
-    """Read once per process for an unchanged file: a sweep looks for each of its runs among all the others."""
-    return completed(load_json(config).get("identity"))
+    first = [(expected, read_config(expected))] if (expected / "config.json").exists() else []
+    found = [one for one in first if settings in one[1]["asked_for"]]
+    if not found or (data is not None and found[0][1]["content"]["data"] != data):
+        found += [one for one in runs_below(Path(root)) if settings in one[1]["asked_for"]]
+    best = [path for path, stored in found if data in (None, stored["content"]["data"])]
+    return RunFolder((best or [path for path, _ in found] or [expected])[0], settings)

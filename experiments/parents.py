@@ -1,72 +1,84 @@
-"""The runs from which a config begins: where they are, whether they are finished, which of their checkpoints give init and mask."""
+"""The runs from which a config begins: where they are, whether they are finished, where mask and start come from.
 
+Everything here goes by settings and reads config.json, metrics.csv and the names of checkpoints; no data and no network are built.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from common.errors import UserError
 from configs.base import Dense
-from experiments.checkpoints import list_checkpoints, said
-from experiments.commands import flags_of, module_of, script_of
-from experiments.components import rewind
+from configs.ticket import Ticket
 from experiments.folder import RunFolder, find_run
+from experiments.identity import hash_of
+from experiments.reader import list_checkpoints, listed, load_mask
 from experiments.stages import resolve_prune_at
 
 
-def folder_of(config: Dense, source: tuple[RunFolder, int, Path] | None = None) -> RunFolder:
-    """Where a run is, or is to be made, from its ``mask_source``. Raises UserError where a parent is not finished that it needs."""
-    source = source or mask_source(config)
-    epoch = None if source is None else source[1]
-    return find_run(config.root, config.run_name(epoch), config.identity(epoch))
+@dataclass(frozen=True)
+class MaskSource:
+    """Where a ticket's mask comes from: ``path`` is a checkpoint of ``run`` at ``epoch``, or a mask.pth.
+
+    ``settings``: what of it a ticket is found by.
+    """
+
+    path: Path
+    settings: dict[str, Any]
+    run: RunFolder | None = None
+    epoch: int | None = None
 
 
-def parent_folder(parent: Dense, config: Dense) -> RunFolder:
-    """Where a parent of a config is; the config's ``dense_run`` names its dense run outright."""
+def folder_of(config: Dense, data: str | None = None) -> RunFolder:
+    """Where a run is, or is to be made. Raises UserError where a run is not finished that it needs.
+
+    ``data``: the hash of its data, for whoever has built them: files of data may hold other things than when a run was made.
+    """
+    source = mask_source(config, data)
+    of_mask = None if source is None else source.settings
+    return find_run(config.root, config.run_name(of_mask), config.settings(of_mask), data)
+
+
+def require(needed: Dense, config: Dense, data: str | None = None) -> RunFolder:
+    """The finished folder of a run that a config needs. Raises UserError that says how to make it."""
     named = getattr(config, "dense_run", None)
-    if not named or parent != config.dense():
-        return folder_of(parent)
-    folder = RunFolder(Path(named), parent.identity())
-    if (folder.path / "config.json").exists():
-        folder.check_owner()
-    return folder
-
-
-def require(parent: Dense, config: Dense) -> RunFolder:
-    """The finished folder of a parent. Raises UserError with the command that makes it."""
-    folder = parent_folder(parent, config)
+    is_named = named and needed == config.dense()
+    folder = RunFolder(Path(named), needed.settings()) if is_named else folder_of(needed, data)
     if not folder.is_finished:
-        command = f"python {script_of(parent)} --config {module_of(parent)}{flags_of(parent, str(folder.path.parent))}"
-        if parent.parents():
-            raise UserError(
-                f"there is no finished run at {folder.path}, from which the mask is; prune.py with the same flags makes it"
-            )
-        raise UserError(f"there is no finished dense run at {folder.path}; make it with: {command}")
+        what = "dense run" if needed == config.dense() else "run"
+        raise UserError(
+            f"there is no finished {what} at {folder.path}; python main.py with the same flags trains it first"
+        )
     if folder.summary()["status"] == "diverged":
         raise UserError(
-            f"the dense run at {folder.path} diverged; a ticket needs one that did not: lower --lr or --weight_scale"
+            f"the run at {folder.path} diverged; a ticket needs one that did not: lower --lr or --weight_scale"
         )
+    if data is not None and folder.config()["content"]["data"] != data:
+        raise UserError(f"the run at {folder.path} has learned other data; python main.py trains one on these")
     return folder
 
 
-def mask_source(config: Dense) -> tuple[RunFolder, int, Path] | None:
-    """The run from which the mask is taken, which must be finished, and the checkpoint: its epoch and path. None without a mask.
-
-    With mask_from they are those of the other ticket's mask; of edge-popup the epoch is where scores began to be learned.
-    """
-    parent = config.mask_run()
-    if parent is None:
+def mask_source(config: Dense, data: str | None = None) -> MaskSource | None:
+    """Where the mask comes from; None without a mask. Raises UserError where that run is not finished, or has no such epoch."""
+    if not isinstance(config, Ticket) or not config.use_mask:
         return None
-    run = require(parent, config)
-    if config.mask_from is not None:
-        return run, *mask_source(parent)[1:]
-    if config.pruner == "edge_popup" and not config.learns_scores:
-        return run, mask_source(parent)[1], run.path / "final.pth"
-    return run, *resolve_prune_at(config, run)
+    if config.mask is not None:
+        path = Path(config.mask) if isinstance(config.mask, str) else require(config.mask, config).path
+        path = path / "mask.pth" if path.is_dir() else path
+        return MaskSource(path, {"file": hash_of(load_mask(path))})
+    run = require(config.mask_from(), config, data)
+    epoch, path = resolve_prune_at(config, run)
+    settings = {"epoch": epoch}
+    if isinstance(config.mask_from(), Ticket):
+        settings["run"] = run.settings
+    return MaskSource(path, settings, run, epoch)
 
 
 def start_of(dense: Path, epoch: int) -> Path:
     """The checkpoint of the dense run from which a ticket starts. Raises UserError where it was not saved."""
-    if not epoch:
-        return rewind(dense)
     saved = list_checkpoints(dense)
     if epoch not in saved:
-        raise UserError(f"rewind_to {epoch}: it was not saved in {dense}; saved are {said(saved)}")
+        raise UserError(
+            f"rewind_to {epoch}: it was not saved in {dense}; saved are {listed(saved)}; --save_at {epoch} saves it as well"
+        )
     return saved[epoch]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from common.errors import UserError
 from configs.ticket import Ticket
-from experiments.checkpoints import list_checkpoints, said
+from experiments.build import build_schedule
 from experiments.folder import RunFolder
-from experiments.reading import read_generalization, read_metrics
+from experiments.reader import list_checkpoints, listed, read_generalization, read_metrics
 from training.generalization import Generalization
 from training.metrics import first_epoch
 
@@ -16,37 +16,43 @@ def stage_epoch(config: Ticket) -> int | str:
     return 0 if config.prune_at == "init" else getattr(config, f"{config.prune_at}_epoch")
 
 
-def resolve_prune_at(config: Ticket, dense: RunFolder) -> tuple[int, Path]:
-    """The checkpoint at which the mask is taken, its epoch and path. Raises UserError where there is none."""
-    checkpoints = list_checkpoints(dense.path)
-    saved = said(checkpoints)
+def resolve_prune_at(config: Ticket, run: RunFolder) -> tuple[int, Path]:
+    """The checkpoint at which the mask is taken, its epoch and path. Raises UserError where there is none.
+
+    What a stage means follows from the checkpoints that the config itself asks for: that a run was saved more often changes nothing.
+    """
+    checkpoints = list_checkpoints(run.path)
     if config.prune_at.isdecimal():
         epoch = int(config.prune_at)
         if epoch not in checkpoints:
-            raise UserError(f"epoch {epoch} was not saved in {dense.path}; saved are {saved}")
+            raise UserError(
+                f"epoch {epoch} was not saved in {run.path}; saved are {listed(checkpoints)}; --save_at {epoch} saves it as well"
+            )
         return epoch, checkpoints[epoch]
+    schedule, last = build_schedule(config.mask_from().training()), max(checkpoints, default=0)
+    checkpoints = {epoch: path for epoch, path in checkpoints.items() if schedule.saves(epoch) or epoch == last}
     if config.prune_at.startswith("t_gen"):
-        found = read_generalization(dense.path, config.gen_threshold)
+        found = read_generalization(run.path, config.gen_threshold)
         if found.t_gen is None:
-            raise UserError(f"prune_at {config.prune_at}: {_no_t_gen(config, dense, found)}")
+            raise UserError(f"prune_at {config.prune_at}: {_no_t_gen(config, run, found)}")
         wanted = found.t_gen + int(config.prune_at.removeprefix("t_gen"))
     else:
         wanted = stage_epoch(config)
     if wanted == "auto":
         if config.prune_at == "memorization":
-            reached = first_epoch(read_metrics(dense.path), "train_acc", config.mem_threshold)
-            reason = f"train acc never gets to {config.mem_threshold:g} in {dense.path}"
+            reached = first_epoch(read_metrics(run.path), "train_acc", config.mem_threshold)
+            reason = f"train acc never gets to {config.mem_threshold:g} in {run.path}"
         else:
-            found = read_generalization(dense.path, config.gen_threshold)
-            reached, reason = found.t_gen, _no_t_gen(config, dense, found)
+            found = read_generalization(run.path, config.gen_threshold)
+            reached, reason = found.t_gen, _no_t_gen(config, run, found)
         chosen = [epoch for epoch in checkpoints if reached is not None and epoch >= reached][:1]
-    elif wanted > max(checkpoints, default=0) and dense.summary()["status"] == "generalized":
+    elif wanted > last and run.summary()["status"] == "generalized":
         chosen = []
-        reason = f"{dense.path} was stopped at epoch {max(checkpoints):,}, when its t_gen was certain, before epoch {wanted:,}"
+        reason = f"{run.path} was stopped at epoch {last:,}, when its t_gen was certain, before epoch {wanted:,}"
         reason += "; take an earlier one, auto, or a dense run without --stop_after_gen"
     else:
         chosen = [epoch for epoch in checkpoints if epoch <= wanted][-1:]
-        reason = f"{dense.path} has no checkpoint at or before epoch {wanted}; saved are {saved}"
+        reason = f"{run.path} has no checkpoint at or before epoch {wanted}; saved are {listed(checkpoints)}"
     if not chosen:
         raise UserError(f"prune_at {config.prune_at}: {reason}")
     return chosen[0], checkpoints[chosen[0]]
@@ -64,12 +70,12 @@ def accuracies_at(folder: Path, epoch: int) -> dict[str, float | None]:
 
 
 def stage_notes(config: Ticket, source: dict) -> list[str]:
-    """What is to be said where the mask's epoch, or the network there, is not what the name of the stage promises."""
+    """What to say where the mask's epoch, or the network there, is not what the name of the stage promises."""
     stage, notes = config.prune_at, []
     if stage.startswith("t_gen"):
         saved = f"the last checkpoint at or before it is that of epoch {source['epoch']:,}"
         return [f"{stage}: {saved}; --save_every and --save_at save more"]
-    if stage not in ("memorization", "generalization") or config.mask_from is not None or config.pruner == "edge_popup":
+    if stage not in ("memorization", "generalization"):
         return notes
     asked = stage_epoch(config)
     if asked not in ("auto", source["epoch"]):
@@ -89,5 +95,7 @@ def stage_notes(config: Ticket, source: dict) -> list[str]:
     if missing:
         mend = f"--{stage}_epoch auto takes the first checkpoint at or after {'t_mem' if stage == 'memorization' else 't_gen'}"
         mend = "--save_every and --save_at save more" if asked == "auto" else mend
-        notes.append(f"warning: at epoch {source['epoch']:,} the network {missing}: not what {stage} means; {mend}")
+        notes.append(
+            f"warning: at epoch {source['epoch']:,} the network {missing}, which is not what {stage} means; {mend}"
+        )
     return notes

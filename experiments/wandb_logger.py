@@ -13,11 +13,7 @@ from pathlib import Path
 
 START_SECONDS = 15.0  # how long a server may take to answer before runs are logged offline instead
 FINISH_SECONDS = 30.0  # how long the last rows may take to arrive before they are left on disk
-MODES = ("online", "offline", "disabled", "shared", "dryrun", "run")  # of WANDB_MODE, as wandb knows them
 RESULTS = ("completed", "stopped", "diverged")  # a run whose summary has another status counts as failed
-
-_said: set[str] = set()
-_why_offline: str | None = None  # of the whole process: a dead server is waited for once, not once for each run
 
 
 def _never_raises(method):
@@ -26,10 +22,9 @@ def _never_raises(method):
     @functools.wraps(method)
     def guarded(self, *args, **kwargs):
         try:
-            return method(self, *args, **kwargs)
+            return None if self._failed else method(self, *args, **kwargs)
         except Exception as error:
-            if not self._failed:
-                _say_once(f"wandb failed, the training goes on without it: {_in_one_line(error)}")
+            _say_once(f"wandb failed, the training goes on without it: {_in_one_line(error)}")
             self._failed = True
 
     return guarded
@@ -44,20 +39,17 @@ class WandbLogger:
     dense run), job_type (dense or ticket), tags, config.
     """
 
-    _run, _failed, _epoch = None, False, 0
+    _run, _failed = None, False
 
     @_never_raises
     def __init__(self, folder: Path, *, resumed_rows: Sequence[dict] = (), **about):
         self._folder, self._files, self._about = Path(folder), Path(folder) / "wandb", about
-        asked = os.environ.get("WANDB_MODE") or "online"
-        if asked == "disabled":
+        if os.environ.get("WANDB_MODE") == "disabled":
             return  # and the second that the import takes is saved
-        if asked not in MODES:
-            raise ValueError(f"WANDB_MODE is {asked!r}, and must be one of {', '.join(MODES)}")
         import wandb
 
         with _contained():
-            mode = wandb.setup(_settings(wandb)).settings.mode
+            mode = os.environ.get("WANDB_MODE") or wandb.setup(_settings(wandb)).settings.mode
             if mode == "disabled":  # by wandb's settings file
                 return
             shutil.rmtree(self._files, ignore_errors=True)
@@ -72,23 +64,12 @@ class WandbLogger:
     def log(self, row: dict) -> None:
         """Log the metrics of one recorded epoch, the columns of metrics.csv; epochs only grow."""
         # The epoch is wandb's step, too, so `starting_step` tells where the history on the server ends.
-        if self._run is not None and not self._failed and row["epoch"] >= self._run.starting_step:
+        if self._run is not None and row["epoch"] >= self._run.starting_step:
             self._run.log(row, step=row["epoch"], commit=True)
-            self._epoch = row["epoch"]
-
-    @_never_raises
-    def log_image(self, name: str, path: Path) -> None:
-        """Log the picture in the file ``path`` as ``name``, at the epoch of the last row."""
-        if self._run is not None and not self._failed:
-            import wandb
-
-            # Committed, it would take the step of the next row.
-            self._run.log({name: wandb.Image(str(path)), "epoch": self._epoch}, commit=False)
 
     @_never_raises
     def finish(self, summary: dict) -> None:
         """Add ``summary`` to the run's, upload what is left and close the run; nothing is logged after it."""
-        global _why_offline
         run, self._run = self._run, None
         if run is None:
             return
@@ -96,41 +77,40 @@ class WandbLogger:
         try:
             run.finish(exit_code=int(summary.get("status") not in RESULTS))
         except TimeoutError:
-            _why_offline = f"the server did not take the last rows within {FINISH_SECONDS:g} s"
-            _say_once(f"wandb: {_why_offline}; `wandb sync --include-online {self._files}` uploads what is missing")
+            os.environ["WANDB_MODE"] = "offline"
+            upload = f"`wandb sync --include-online {self._files}` uploads what is missing"
+            _say_once(f"wandb: the server did not take the last rows within {FINISH_SECONDS:g} s; {upload}")
 
     def _connect(self, wandb, mode: str):
         """The run online, resumed if the server knows it; None, told in one line, where there is no key or no server."""
-        global _why_offline
         try:
             # Without prompt and verification this only looks for a key: in the environment, wandb's settings and netrc.
-            if _why_offline is None and not wandb.login(prompt=False, verify=False):
-                _why_offline = "no API key is configured (`wandb login` does that)"
-            if _why_offline is None:
-                run = self._open(wandb, mode)
-                _say_once(f"wandb: the curves are at {run.project_url}")
-                return run
+            if not wandb.login(prompt=False, verify=False):
+                raise ValueError("no API key is configured; `wandb login` does that")
+            run = self._open(wandb, mode)
+            _say_once(f"wandb: the curves are at {run.project_url}")
+            return run
         except Exception as error:
-            _why_offline = f"no run can be started on the server ({_in_one_line(error)})"
             # wandb goes on using the id and the files of a run that failed to start: begin anew.
             (self._folder / "wandb_id").unlink(missing_ok=True)
             shutil.rmtree(self._files, ignore_errors=True)
-        how = f"`wandb leet {self._files}` shows them in the terminal, `wandb sync {self._files}` uploads them"
-        _say_once(f"wandb: {_why_offline}; logging offline, to the folder wandb/ of each run: {how}", key="offline")
-        return None
+            os.environ["WANDB_MODE"] = "offline"  # of the whole process: a dead server is waited for once
+            how = f"`wandb leet {self._files}` shows them in the terminal, `wandb sync {self._files}` uploads them"
+            _say_once(f"wandb: logging offline ({_in_one_line(error)}), to the folder wandb/ of each run: {how}")
+            return None
 
     def _open(self, wandb, mode: str):
         path = self._folder / "wandb_id"
         known = path.read_text().strip() if path.exists() else ""
-        run_id = known or secrets.token_hex(4)
-        path.write_text(run_id)
+        path.write_text(known or secrets.token_hex(4))
         # Only where it matters: `wandb sync` adds the rows of such a run to those on the server, else it replaces them.
         resume = "allow" if known and mode != "offline" else None
-        return wandb.init(dir=self._folder, id=run_id, mode=mode, resume=resume, **self._about)
+        how = {"id": path.read_text(), "mode": mode, "resume": resume, "settings": _settings(wandb)}
+        return wandb.init(dir=self._folder, **how, **self._about)
 
 
 def _settings(wandb):
-    """wandb's settings for the whole process: bounded in time, silent, and gathering nothing that config.json has."""
+    """wandb's settings: bounded in time, silent, and gathering nothing that config.json has."""
     return wandb.Settings(
         init_timeout=START_SECONDS,
         x_service_wait=START_SECONDS,
@@ -151,11 +131,11 @@ def _settings(wandb):
 
 @contextmanager
 def _contained():
-    """Put back what wandb replaces when its service starts: sys.exit, sys.excepthook and environment variables.
+    """Put back what wandb replaces when its service starts, and end the service quietly at exit.
 
     Its reports on its own errors are off, unless they are asked for: at exit they would wait for a dead server, too.
     """
-    functions, variables = (sys.exit, sys.excepthook), set(os.environ)
+    functions, variables = (sys.exit, sys.excepthook), {*os.environ, "WANDB_MODE"}
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     try:
         yield
@@ -178,8 +158,6 @@ def _in_one_line(error: Exception) -> str:
     return textwrap.shorten(str(error) or type(error).__name__, 144, placeholder=" ...")
 
 
-def _say_once(line: str, key: str | None = None) -> None:
-    """Print ``line``, unless this process has printed it, or one with the same ``key``, before."""
-    if (key or line) not in _said:
-        _said.add(key or line)
-        print(line, flush=True)
+@functools.cache
+def _say_once(line: str) -> None:
+    print(line, flush=True)

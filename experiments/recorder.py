@@ -1,6 +1,7 @@
 """A run on its way to disk and to wandb: rows, checkpoints, the state for resuming, the summary."""
 
 import csv
+import hashlib
 import io
 import math
 import time
@@ -8,39 +9,38 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from common.errors import UserError
 from common.files import cannot_write, load_tensors, save_json, save_tensors, save_text
-from configs.identity import same_run
-from experiments.reading import read_metrics
+from experiments.reader import check_belongs
 from training.generalization import generalization, is_certain
-from training.metrics import FIRST_COLUMNS, columns, first_epoch
+from training.metrics import columns, first_epoch
 
 PROBABILITIES = ("train_prob", "test_prob")  # nan where numbers are learned; of classes never without the loss
 
 
 class Recorder:
-    """Writes what happens in one run into its folder (design: config.json is there already, summary.json comes last).
+    """Writes what happens in one run into its folder, where config.json is there already; summary.json comes last.
 
-    ``identity``: the run's, which its state.pth holds, so that another run's is not taken. ``thresholds``: train accuracy for
+    ``run``: the run's id, which stands in every file. ``thresholds``: train accuracy for
     t_mem, test accuracy for t_gen. ``facts``: what the summary shall hold besides (counts of weights). ``make_logger(rows)``
     gives a wandb logger that knows the rows recorded before; it is called when the run starts, or at its end where
-    ``log_live`` is False.
+    ``log_live`` is False. ``draw(metrics)`` draws the curves.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
-        identity: dict,
+        run: str,
         thresholds: tuple[float, float],
         facts: dict,
         make_logger: Callable,
-        draw: Callable[[Path], Path | None],
+        draw: Callable[[dict[str, np.ndarray]], None],
         log_live: bool = True,
     ):
-        self.folder, self.identity, self.thresholds, self.facts = Path(folder), identity, thresholds, facts
+        self.folder, self.run, self.thresholds, self.facts = Path(folder), run, thresholds, facts
         self.make_logger, self.draw = make_logger, draw
         self.columns = columns()
         self.rows: list[list[float]] = []  # nan where an older part of the run lacks a measure
@@ -55,19 +55,17 @@ class Recorder:
         self.error: Exception | None = None
 
     def resume(self) -> dict | None:
-        """The saved state of an interrupted run, its rows taken over; None for a run that starts from its init.
+        """The saved state of an interrupted run, its rows taken over; None for a run that begins at its start.
 
         Raises UserError for the state of another run.
         """
         path = self.folder / "state.pth"
         if not path.exists():
             return None
-        state = load_tensors(path, ("model", "optimizer", "epoch", "rows", "seconds"))
-        if "identity" in state and not same_run(state["identity"], self.identity):  # older states have none
-            raise UserError(f"{path} is another run's; delete it, or train the run again with --rerun")
-        saved = list(state.get("columns", FIRST_COLUMNS))
-        rows = torch.as_tensor(state["rows"]).reshape(-1, len(saved)).tolist()
-        by_name = (dict(zip(saved, row, strict=True)) for row in rows)
+        state = load_tensors(path, ("model", "optimizer", "epoch", "rows", "columns", "seconds"))
+        check_belongs(path, state.get("run"))
+        rows = torch.as_tensor(state["rows"]).reshape(-1, len(state["columns"])).tolist()
+        by_name = (dict(zip(state["columns"], row, strict=True)) for row in rows)
         self.rows = [[row.get(name, math.nan) for name in self.columns] for row in by_name]
         self.seconds_before = state["seconds"]
         self.last_saved = state["epoch"]
@@ -121,7 +119,7 @@ class Recorder:
             if not all(bool(weight.isfinite().all()) for weight in state["model"].values()):
                 self._diverge(epoch, "a weight")
                 return
-            checkpoint = {"model": state["model"], "epoch": epoch}
+            checkpoint = {"model": state["model"], "epoch": epoch, "run": self.run}
             if not self.is_running:
                 save_tensors(checkpoint, self.folder / "final.pth")
             if (epoch == 0 or self.is_running) and epoch != self.last_saved:
@@ -139,7 +137,7 @@ class Recorder:
         if epoch == self.last_saved and self.is_running:
             return
         rows = torch.tensor(self.rows, dtype=torch.float64).reshape(-1, len(self.columns))
-        records = {"rows": rows, "columns": list(self.columns), "identity": self.identity, "seconds": self.seconds}
+        records = {"rows": rows, "columns": list(self.columns), "run": self.run, "seconds": self.seconds}
         save_tensors({**state, "epoch": epoch, **records}, self.folder / "state.pth")
         self.last_saved = epoch
 
@@ -154,16 +152,16 @@ class Recorder:
         self.file.close()
         if self.status == "diverged" and self.last_saved is not None:
             good = load_tensors(self.folder / "state.pth", ("model", "epoch"))
-            save_tensors({"model": good["model"], "epoch": good["epoch"]}, self.folder / "final.pth")
-        save_text(self._csv(), self.folder / "metrics.csv")
-        summary = {**self._results(), **self.facts, "seconds": round(seconds, 2)}
-        picture = self.draw(self.folder)
+            save_tensors({"model": good["model"], "epoch": good["epoch"], "run": self.run}, self.folder / "final.pth")
+        text = self._csv()
+        save_text(text, self.folder / "metrics.csv")
+        summary = {"run": self.run, **self._results(), **self.facts, "seconds": round(seconds, 2)}
+        summary["metrics_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+        self.draw(self.metrics())
         if self.logger is None:
             self.logger = self.make_logger([])
             for row in self.rows:
                 self.logger.log(self._row(row))
-        if picture is not None:
-            self.logger.log_image("curves", picture)
         self.logger.finish(summary)
         self.is_finished = True
         save_json(summary, self.folder / "summary.json")
@@ -177,9 +175,14 @@ class Recorder:
         if self.logger is not None and not self.is_finished:
             self.logger.finish({"status": "interrupted"})
 
+    def metrics(self) -> dict[str, np.ndarray]:
+        """The columns of metrics.csv by name, ``{name: (records,)}``."""
+        table = np.array(self.rows, dtype=np.float64).reshape(-1, len(self.columns))
+        return dict(zip(self.columns, table.T, strict=True))
+
     def _results(self) -> dict:
         results = {"status": self.status, "note": self.note, "epochs": int(self.rows[-1][0]) if self.rows else 0}
-        metrics = read_metrics(self.folder)
+        metrics = self.metrics()
         mem_threshold, gen_threshold = self.thresholds
         results |= {"t_mem": first_epoch(metrics, "train_acc", mem_threshold), "t_mem_threshold": mem_threshold}
         diverged_of = self.num_epochs if self.status == "diverged" else None

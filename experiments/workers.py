@@ -9,8 +9,7 @@ import threading
 from pathlib import Path
 
 from common.errors import Interrupted
-from experiments.code_state import standing_counts
-from experiments.worker import POLL_SECONDS, PlannedRun
+from experiments.queue import POLL_SECONDS, Planned
 from training.signals import catch_signals, exit_status
 
 ENDS_WITH_STDIN = "SWEEP_WORKER_ENDS_WITH_STDIN"  # environment variable of the workers that a sweep starts
@@ -28,7 +27,7 @@ def end_with_stdin() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def run_workers(script: str, argv: list[str], runs: list[PlannedRun], root: Path, workers: int) -> int:
+def run_workers(script: str, argv: list[str], runs: list[Planned], root: Path, workers: int) -> int:
     """Start worker processes of the same command and show how far they are; gives how many runs failed or are left."""
     from tqdm import tqdm
 
@@ -67,11 +66,12 @@ def run_workers(script: str, argv: list[str], runs: list[PlannedRun], root: Path
     silent = "the workers have not said why runs are left" if missing else "no run failed"
     print("\n".join(sorted(failures)) or silent)
     print(f"{len(runs) - missing} of {len(runs)} runs are done, {missing} are left; logs: {', '.join(map(str, logs))}")
-    say_other_code(runs)
+    say_older_code(runs)
     return missing + len(failures)
 
 
-def say_other_code(runs: list[PlannedRun]) -> None:
-    """One line where finished runs were not all trained by the code of now."""
-    if said := standing_counts(run.standing for run in runs if run.is_done and not run.is_needless):
-        print(f"{said}; --rerun trains those of other code again")
+def say_older_code(runs: list[Planned]) -> None:
+    """One line where older code has trained some of the finished runs."""
+    older = [run for run in runs if run.is_done and not run.is_not_applicable and run.is_older]
+    if older:
+        print(f"older code has trained {len(older)} of {len(runs)} runs, such as {older[0]}; --rerun trains them again")

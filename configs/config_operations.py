@@ -1,5 +1,0 @@
-"""The dense run on several operations of modular arithmetic at once."""
-
-from configs.base import paper
-
-config = paper("operations", "mlp")

@@ -1,5 +1,0 @@
-"""The dense run on sparse parity."""
-
-from configs.base import paper
-
-config = paper("parity", "image_mlp")

@@ -1,0 +1,104 @@
+"""From a config to data, model, loss, optimizer and device: what training needs, before it is known which run it is."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from common.choices import chosen
+from common.errors import UserError
+from common.randomness import generator
+from configs.base import Dense
+from data.task import Split
+from experiments.reader import load_checkpoint
+from training.loop import Schedule
+from training.losses import LOSSES, Loss
+from training.optimizer import OPTIMIZERS, Optimizer
+from training.population import stack_masks
+
+
+def build_split(config: Dense) -> Split:
+    """The training and test set, on the CPU. Raises UserError where labels are not what the task has promised."""
+    split = config.task.split(config.seed)
+    for labels in (split.train_y, split.test_y):
+        if labels.is_floating_point() and split.num_classes == 1 and bool(labels.isfinite().all()):
+            continue
+        if labels.dtype != torch.int64 or not 0 <= int(labels.min()) <= int(labels.max()) < split.num_classes:
+            found = f"{labels.dtype} from {labels.min().item()} to {labels.max().item()}"
+            raise UserError(f"labels are torch.int64 from 0 to {split.num_classes - 1}, and the task gives {found}")
+    return split
+
+
+def build_model(config: Dense, split: Split) -> nn.Module:
+    """The model at its init, on the CPU, drawn from the seed."""
+    return config.model.build(split.num_inputs, split.num_classes, generator(config.seed, "init"))
+
+
+def build_loss(config: Dense) -> Loss:
+    """The loss that the run is trained and measured with."""
+    return chosen(LOSSES, config.loss or config.task.loss)
+
+
+def build_optimizer(
+    configs: Sequence[Dense], model: nn.Module, masks: Sequence[dict[str, Tensor] | None], device: torch.device
+) -> Optimizer:
+    """The optimizer of one run, or of a population whose ``model`` has a leading axis; moves the model to the device."""
+    first, capturable = configs[0], device.type == "cuda" and not configs[0].batch_size
+    lr, weight_decay, mask = first.lr, first.weight_decay, masks[0]
+    if len(configs) > 1:
+        lr, weight_decay = (
+            torch.tensor([getattr(config, name) for config in configs], dtype=torch.float64, device=device)
+            for name in ("lr", "weight_decay")
+        )
+        mask = stack_masks(masks, model)
+    return chosen(OPTIMIZERS, first.optimizer)(model.to(device), lr, weight_decay, first.betas, mask, capturable)
+
+
+def build_schedule(config: Dense) -> Schedule:
+    """When the run is measured, saved and ended, and what an epoch is."""
+    return Schedule(
+        num_epochs=config.num_epochs,
+        save_every=config.save_every,
+        save_at=config.save_at,
+        stopping_thresh=config.stopping_thresh,
+        stop_after_gen=config.gen_threshold if config.stop_after_gen else None,
+        lp=config.lp,
+        lp_alpha=config.lp_alpha,
+        batch_size=config.batch_size,
+        seed=config.seed,
+    )
+
+
+def choose_device(config: Dense) -> torch.device:
+    """The device that the config names. Raises UserError where it is not there."""
+    name = config.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        if torch.device(name).type not in ("cpu", "cuda"):
+            raise RuntimeError("only cpu and cuda are supported")
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device {name} is not there ({str(error).splitlines()[0]}); use --device cpu") from None
+
+
+def set_threads_and_denormals(config: Dense) -> None:
+    """Set the number of CPU threads, and take denormal floats for 0.
+
+    Once a network fits its training set, gradients of wrong classes are so small that many are denormal, and a product of such
+    numbers takes some six times as long. Threads that exist already would not follow, so this comes before the first product.
+    """
+    torch.set_num_threads(config.threads)
+    torch.set_flush_denormal(True)
+
+
+def load_weights(path: Path, model: nn.Module) -> dict[str, Tensor]:
+    """The weights in a checkpoint. Raises UserError where they are not those of such a model, or not finite."""
+    weights = load_checkpoint(path)["model"]
+    wanted = {name: (weight.shape, weight.dtype) for name, weight in model.state_dict().items()}
+    if {name: (weight.shape, weight.dtype) for name, weight in weights.items()} != wanted:
+        raise UserError(f"{path} holds another model than its run's config.json says; train that run with --rerun")
+    if not all(bool(weight.isfinite().all()) for weight in weights.values()):
+        raise UserError(f"{path} holds weights that are not finite; train that run with --rerun")
+    return weights

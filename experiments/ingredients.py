@@ -1,0 +1,145 @@
+"""What a run is made of, as tensors, before it is trained: its data, its start and its mask. Made once, by one function."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from analysis.structure import alignment
+from common.choices import chosen, spelled
+from common.errors import NothingToDo
+from common.randomness import generator
+from configs.base import Dense
+from configs.ticket import Ticket
+from data.task import Split
+from experiments.build import build_loss, build_model, build_split, load_weights, set_threads_and_denormals
+from experiments.folder import RunFolder
+from experiments.identity import hash_of, hash_of_split, training_settings
+from experiments.parents import MaskSource, mask_source, require, start_of
+from experiments.reader import load_mask, read_config
+from experiments.stages import accuracies_at
+from pruning.controls import CONTROLS, Setting, Start
+from pruning.iterate import mask_of
+from pruning.masks import check_mask
+from pruning.scores import SCORERS, Network
+from training.metrics import logit_std
+
+
+@dataclass(frozen=True, eq=False)
+class Ingredients:
+    """``start``: the weights at epoch 0 before the mask, ``{name: tensor}``. ``mask``: ``{name: bool}``, or None.
+
+    ``logit_multiplier``: a fixed number by which a control multiplies the logits. ``is_drawn``: the start was drawn from the seed or
+    computed by a control, not loaded. ``dense``: the folder of a ticket's dense run. ``about``: what config.json says of where mask
+    and start come from. ``weights_hash``: of the weights that gave the mask.
+    """
+
+    config: Dense
+    split: Split
+    start: dict[str, Tensor]
+    mask: dict[str, Tensor] | None = None
+    logit_multiplier: float | None = None
+    is_drawn: bool = True
+    dense: RunFolder | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    weights_hash: str | None = None
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """Hashes of what the run is made of."""
+        hashes = {"data": hash_of_split(self.split), "start": hash_of(self.start), "mask": hash_of(self.mask)}
+        return hashes | {"logit_multiplier": self.logit_multiplier}
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """The settings of the training, which with the content are what the run is known by."""
+        return training_settings(self.config)
+
+
+def gather(config: Dense) -> Ingredients:
+    """What a run is made of; for a ticket its dense run must be finished.
+
+    Raises UserError where a run that it needs, or the checkpoint of the mask, is not there; NothingToDo for a control that means
+    nothing here.
+    """
+    set_threads_and_denormals(config)
+    split = build_split(config)
+    model = build_model(config, split)
+    drawn = {name: weight.clone() for name, weight in model.state_dict().items()}
+    if not isinstance(config, Ticket):
+        return Ingredients(config, split, drawn)
+    data = hash_of_split(split)
+    dense, source = require(config.dense(), config, data), mask_source(config, data)
+    start = load_weights(start_of(dense.path, config.start_epoch(source and source.epoch)), model)
+    made = Ingredients(config, split, start, is_drawn=False, dense=dense, about={"dense_run": str(dense.path)})
+    if source is None:
+        return made
+    mask, weights = take_mask(config, source, model, split)
+    about = made.about | {"mask_source": described(config, source)}
+    trained = Start(mask, start) if config.control is None else build_control(config, mask, start, split)
+    if weights is not None:
+        about["alignment"] = alignment(trained.init, weights, mask if trained.mask is None else trained.mask)
+    return replace(
+        made,
+        start=trained.init,
+        mask=trained.mask,
+        logit_multiplier=trained.multiplier,
+        is_drawn=config.control is not None,
+        about=about,
+        weights_hash=hash_of(weights),
+    )
+
+
+def take_mask(
+    config: Ticket, source: MaskSource, model: nn.Module, split: Split
+) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
+    """The mask, ``{name: bool}``, and the weights that gave it; None in place of these where the mask was there already."""
+    if source.run is None:
+        mask = load_mask(source.path)
+        check_mask(mask, dict(model.named_parameters()))
+        return mask, None
+    weights = load_weights(source.path, model)
+    network = build_model(config, split)
+    network.load_state_dict(weights)
+    before = load_mask(source.run.path) if isinstance(config.mask_from(), Ticket) else None
+    scored = Network(dict(network.named_parameters()), network, split.train_x, split.train_y, build_loss(config))
+    how = config.pruning_rate, config.scope, generator(config.seed, "mask")
+    return mask_of(config.pruner, scored, *how, before), weights
+
+
+def described(config: Ticket, source: MaskSource) -> dict[str, Any]:
+    """Where a mask comes from, as config.json and mask.pth say it. Of a ticket's mask what that ticket's config.json says."""
+    if source.run is None:
+        about = {"path": str(source.path), "hash": source.settings["file"]}
+        if (source.path.parent / "config.json").exists():
+            about = (read_config(source.path.parent).get("mask_source") or {}) | about
+        return about
+    about = {"run": source.run.path.name, "checkpoint": source.path.name, "prune_at": config.prune_at}
+    about |= {"epoch": source.epoch, "pruner": spelled(SCORERS, config.pruner), "scope": config.scope}
+    return about | accuracies_at(source.run.path, source.epoch)
+
+
+def build_control(config: Ticket, mask: dict[str, Tensor], start: dict[str, Tensor], split: Split) -> Start:
+    """What a ticket's control trains. Raises NothingToDo where it means nothing for this mask."""
+    exact = build_model(config, split).double()
+    fresh = config.model.build(split.num_inputs, split.num_classes, generator(config.seed, "control init"))
+
+    @torch.no_grad()
+    def std(weights: dict[str, Tensor]) -> float:
+        if config.task.labels == "numbers":
+            raise NothingToDo("the scale of logits has no meaning where numbers are learned; nothing is trained")
+        values = {name: weight.double() for name, weight in weights.items()}
+        return float(logit_std(functional_call(exact, values, (exact.encode(split.train_x),))))
+
+    setting = Setting(
+        mask=mask,
+        init=start,
+        generator=generator(config.seed, f"control {spelled(CONTROLS, config.control)}"),
+        redraw=lambda: {name: weight.detach() for name, weight in fresh.named_parameters()},
+        logit_std=std,
+        units=config.model.units(list(mask)),
+    )
+    return chosen(CONTROLS, config.control)(setting)

@@ -1,0 +1,96 @@
+"""A run that is to be saved at more epochs is no other run: it is trained again beside itself, and what was missing is added."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from common.files import load_tensors, save_json, save_tensors
+from configs.base import Dense
+from experiments.build import build_schedule
+from experiments.folder import RunFolder, runs_below
+from experiments.ingredients import Ingredients
+from experiments.reader import list_checkpoints, load_checkpoint, read_summary
+from experiments.same_run import claim, differences
+
+SAVE_AT = ("save_at", "retrain_save_at")  # the field of a dense run, and of a ticket
+
+
+def lacks(folder: RunFolder, config: Dense) -> list[int]:
+    """The epochs that a finished run has passed and that its config wants saved, but that are not."""
+    summary, schedule = read_summary(folder.path), build_schedule(config.training())
+    saved = {int(path.stem) for path in folder.path.glob("*.pth") if path.stem.isdigit()} | {0, summary["epochs"]}
+    wanted = {*range(0, summary["epochs"], schedule.save_every), *schedule.save_at}
+    missing = sorted(epoch for epoch in wanted - saved if epoch < summary["epochs"])
+    return [] if summary["status"] == "diverged" else missing
+
+
+def save_more(
+    folder: RunFolder, made: Ingredients, missing: list[int], train: Callable[[RunFolder, Ingredients], None]
+) -> RunFolder:
+    """Train a held, finished run again in a folder beside it, and take over what it lacks, once all that both have is equal.
+
+    Gives the folder with all checkpoints. Where the bits differ, as on another machine, the second training is a run of its own.
+    """
+    for other in (RunFolder(path, folder.settings) for path, _ in runs_below(folder.path.parent)):
+        if other.is_finished and not lacks(other, made.config) and not differences(other, made):
+            print(f"{other.path} is the same run, not bit for bit, and has what was to be saved")
+            return other
+    print(f"{folder.path} is trained again, as {len(missing)} more epochs are to be saved, from {missing[0]:,} on")
+    saved, schedule = list_checkpoints(folder.path), build_schedule(made.config.training())
+    name = SAVE_AT[made.dense is not None]
+    more = {epoch for epoch in saved if not schedule.saves(epoch) and epoch != max(saved)}
+    made = replace(made, config=made.config.but(**{name: tuple(sorted({*schedule.save_at, *more}))}))
+    again = RunFolder(folder.path.with_name(f".{folder.path.name}.again"), folder.settings)
+    if again.is_claimed and any(
+        again.config()["config"][key] != made.config.as_dict()[key] for key in (name, "save_every")
+    ):
+        shutil.rmtree(again.path)  # it was interrupted when other epochs were to be saved
+    with again.lock():
+        claim(again, made)
+        with without_wandb():
+            train(again, made)
+    if all(_equal(path, list_checkpoints(again.path)[epoch]) for epoch, path in saved.items()):
+        take_over(folder, again, name)
+        return folder
+    other = folder.beside([made.content, "again", *missing])
+    print(f"{folder.path}: trained again it is not the same bit for bit; what was saved more often is {other.path}")
+    again.path.rename(other.path)
+    return other
+
+
+def take_over(folder: RunFolder, again: RunFolder, name: str) -> None:
+    """Add what the second training saved to the first. A kill on the way leaves a run that is whole, or is finished once more."""
+    run, checkpoints, config = folder.config()["id"], list_checkpoints(again.path), again.config()["config"]
+    for epoch, path in checkpoints.items():
+        if epoch not in (0, max(checkpoints)) and not (folder.path / path.name).exists():
+            save_tensors(load_checkpoint(path) | {"run": run}, folder.path / path.name)
+    state = load_tensors(again.path / "state.pth", ("model", "optimizer", "epoch", "rows"))
+    save_tensors(state | {"run": run}, folder.path / "state.pth")
+    summary = read_summary(again.path) | {"run": run, "seconds": folder.summary()["seconds"]}
+    (folder.path / "summary.json").unlink()  # which knows the hash of metrics.csv
+    (again.path / "metrics.csv").replace(folder.path / "metrics.csv")
+    save_json(summary, folder.path / "summary.json")
+    folder.note(config=folder.config()["config"] | {key: config[key] for key in (name, "save_every")})
+    shutil.rmtree(again.path)
+
+
+@contextmanager
+def without_wandb() -> Iterator[None]:
+    """The second training of a run is not logged a second time."""
+    before = os.environ.get("WANDB_MODE")
+    os.environ["WANDB_MODE"] = "disabled"
+    try:
+        yield
+    finally:
+        del os.environ["WANDB_MODE"]
+        os.environ |= {} if before is None else {"WANDB_MODE": before}
+
+
+def _equal(one: Path, other: Path) -> bool:
+    one, other = (load_checkpoint(path)["model"] for path in (one, other))
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
