@@ -18,11 +18,11 @@ from pathlib import Path
 
 from common.errors import UserError, run_script
 from common.ranges import check_fields
-from configs.load import parse_flags
-from experiments.pairs import open_pair
-from figures.analysis import draw
+from configs.flags import parse_flags
+from figures.measured import draw
 from measures import FAMILIES
-from reporting.analysis import analyze, comparisons, curves_of, find_pairs, learned_table
+from measures.pairs import find_pairs, open_pair
+from measures.table import analyze, comparisons, learned_table, shown
 from reporting.results import write_csv
 
 
@@ -50,7 +50,7 @@ class Flags:
         unknown = [name for name in self.measures if name not in FAMILIES]
         if unknown or not self.measures:
             raise UserError(
-                f"--measures: {', '.join(unknown) or 'nothing'} is none; choose among {', '.join(FAMILIES)}"
+                f"--measures: {', '.join(unknown) or 'none'} is no family; choose among {', '.join(FAMILIES)}"
             )
         if not self.tickets or (self.root is not None and not self.root.is_dir()):
             raise UserError(f"--root {self.root} is no folder, or --tickets is empty")
@@ -65,16 +65,14 @@ def run(argv: list[str] | None) -> None:
     else:
         pairs = find_pairs(flags.root, flags.tickets, flags.seeds)
     output = flags.output_folder or (flags.root or flags.ticket_run) / "analysis"
-    rows = analyze(pairs, list(dict.fromkeys(flags.measures)), output)
+    rows, pairs = analyze(pairs, list(dict.fromkeys(flags.measures)))
     write_csv(rows, output / "analysis.csv")
-    print(
-        f"wrote {output / 'analysis.csv'}: {len(rows):,} numbers of {len(pairs)} pair{'s' * (len(pairs) > 1)} of runs"
-    )
+    print(f"wrote {output / 'analysis.csv'}: {len(rows):,} numbers")
     learned = comparisons(rows, pairs)
     if len(learned):
         write_csv(learned, output / "comparisons.csv")
         print(f"{learned_table(learned)}\nwrote {output / 'comparisons.csv'}: what two runs have learned, compared")
-    for path in draw(rows, curves_of(pairs), output):
+    for path in draw(rows, shown(pairs), output):
         print(f"wrote {path}")
 
 

@@ -1,4 +1,4 @@
-"""What in its inputs a network's logits depend on: the average gradient outer product (AGOP), its spectrum and its symmetry.
+"""What in its inputs a network's logits depend on: the average gradient outer product (AGOP), its rank and its symmetry.
 
 G = mean over examples of J^T J, J (c, i) the gradient of the logits with respect to the input (Radhakrishnan et al., arXiv
 2212.13881; for modular arithmetic Mallinar et al., arXiv 2407.20199). Networks are in float64 and their weights record no
@@ -13,10 +13,9 @@ from torch.func import functional_call, grad, jacrev, vmap
 
 from analysis.norms import effective_rank
 
-Measure = tuple[str, str, float]  # its name, the part of the network (a matrix, a rank, a block, "all"), its value
+Measure = tuple[str, str, float]  # its name, the part of the network (a matrix, a block, "all"), its value
 
-NUM_EIGENVALUES = 5
-NUM_DRAWS = 20  # of each random null
+NUM_DRAWS = 20  # of the null
 CHUNK = 64  # examples whose Jacobians are in memory at once
 
 
@@ -69,8 +68,7 @@ def agop_of_tokens(model: nn.Module, pairs: Tensor) -> Tensor:
     Its table of embeddings is replaced by one of two rows, those of the example's own tokens: the logits are then a function of
     the embedded tokens (2, d), and these are linear in the one-hot ones.
     """
-    here = model.encode(torch.arange(2))
-    here = here._replace(index=here.index.unsqueeze(0), one_hot=here.one_hot[:, :2].unsqueeze(0))  # tokens 0 and 1
+    here = torch.arange(2).unsqueeze(0)  # tokens 0 and 1
     logits = lambda embedded: functional_call(model, {"W_E": embedded.mT}, (here,)).squeeze(0)
     of_embedded = mean_outer_product(logits, model.W_E.mT[pairs])  # 2d 2d
     to_embedded = torch.block_diag(model.W_E, model.W_E)  # 2d 2p
@@ -92,44 +90,33 @@ def cyclic_order(fn_name: str, p: int) -> Tensor | None:
     return None
 
 
-def distance_to(kind: str, matrix: Tensor) -> float:
-    """How far a matrix ``(p, p)`` is from the nearest circulant or Hankel one: ||A - P A||^2 / ||A||^2, from 0 to 1.
+def distance_to_circulant(matrix: Tensor) -> float:
+    """How far a matrix A ``(p, p)`` is from the nearest circulant one: ||A - P A||^2 / ||A||^2, from 0 to 1.
 
-    Both modulo p: P A is the mean over the places with the same j - i, or the same i + j. Independent entries of mean 0 are
-    at about 1 - 1/p. A symmetric matrix without negative eigenvalues is Hankel only where it is constant (for odd p), and a
-    circulant one of mean 0 is at 1 from Hankel; v v^T of a single cosine v is at 1/2 from both.
+    P A is the mean over the places with the same j - i modulo p. Independent entries of mean 0 are at about 1 - 1/p; v v^T of a
+    single cosine v is at 1/2.
     """
     p = len(matrix)
-    rows, columns = torch.arange(p).unsqueeze(1), torch.arange(p)
-    diagonal = {"circulant": columns - rows, "hankel": columns + rows}[kind] % p
-    means = torch.zeros(p, dtype=matrix.dtype).index_add_(0, diagonal.flatten(), matrix.flatten()) / p
-    return float((matrix - means[diagonal]).square().sum() / matrix.square().sum())
-
-
-def spectrum_measures(name: str, matrix: Tensor) -> Iterator[Measure]:
-    """Of a symmetric matrix without negative eigenvalues: its trace, the largest eigenvalues as shares of it, its effective rank."""
-    eigenvalues = torch.linalg.eigvalsh(matrix).clamp(min=0).flip(0)  # rounding may give -1e-17
-    yield f"{name}_trace", "all", float(eigenvalues.sum())
-    for rank, share in enumerate((eigenvalues / eigenvalues.sum())[:NUM_EIGENVALUES], 1):
-        yield f"{name}_eigenvalue_share", str(rank), float(share)
-    yield f"{name}_effective_rank", "all", effective_rank(eigenvalues.numpy())
+    difference = (torch.arange(p) - torch.arange(p).unsqueeze(1)) % p
+    means = torch.zeros(p, dtype=matrix.dtype).index_add_(0, difference.flatten(), matrix.flatten()) / p
+    return float((matrix - means[difference]).square().sum() / matrix.square().sum())
 
 
 def agop_measures(G: Tensor, order: Tensor | None, generator: torch.Generator) -> Iterator[Measure]:
-    """Spectrum of G; with an ``order`` its distances to circulant and to Hankel, beside the null.
+    """The effective rank of G; with an ``order`` its distance to circulant, beside the null.
 
     The null is G with its numbers renamed at random, rows and columns alike: the same spectrum, entries and diagonal, only the
     order of the numbers is lost. Of a Transformer the distances are those of the blocks aa, ab and bb.
     """
-    yield from spectrum_measures("agop", G)
+    eigenvalues = torch.linalg.eigvalsh(G).clamp(min=0)  # rounding may give -1e-17
+    yield "agop_effective_rank", "all", effective_rank(eigenvalues.numpy())
     if order is None:
         return
     p = int(order.max()) + 1
     blocks = {"all": G} if len(G) == p else {"aa": G[:p, :p], "ab": G[:p, p:], "bb": G[p:, p:]}
     renamed = [order[torch.randperm(len(order), generator=generator)] for _ in range(NUM_DRAWS)]
     for part, block in blocks.items():
-        for kind in ("circulant", "hankel"):
-            null = torch.tensor([distance_to(kind, block[numbers][:, numbers]) for numbers in renamed])
-            yield f"agop_distance_to_{kind}", part, distance_to(kind, block[order][:, order])
-            yield f"agop_distance_to_{kind}_null", part, float(null.mean())
-            yield f"agop_distance_to_{kind}_null_std", part, float(null.std())
+        null = torch.tensor([distance_to_circulant(block[numbers][:, numbers]) for numbers in renamed])
+        yield "agop_distance_to_circulant", part, distance_to_circulant(block[order][:, order])
+        yield "agop_distance_to_circulant_null", part, float(null.mean())
+        yield "agop_distance_to_circulant_null_std", part, float(null.std())

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+ROUNDS = 50  # of same_degrees
+
 
 def chain(names: Sequence[str]) -> list[str] | None:
     """The matrices of a multilayer perceptron from inputs to outputs; None for a Transformer, whose residual stream goes around
@@ -34,11 +36,23 @@ def num_isolated(edges: np.ndarray) -> int:
 
 
 def hops(edges: np.ndarray) -> np.ndarray:
-    """The number of edges between any two nodes of a bipartite graph, ``(n, m) -> (n + m, n + m)``; inf where there is no path."""
-    from scipy.sparse import block_array
-    from scipy.sparse.csgraph import shortest_path
+    """The number of edges between any two nodes of a bipartite graph, ``(n, m) -> (n + m, n + m)``; inf where there is no path.
 
-    return shortest_path(block_array([[None, edges], [edges.T, None]], format="csr"), directed=False, unweighted=True)
+    From all nodes of one side at once, an edge further with each product: odd numbers of edges lead to the other side.
+    """
+    sides, blocks = (edges.astype(np.float32), edges.T.astype(np.float32)), []
+    for forth, back in (sides, sides[::-1]):
+        distance = [np.full((len(forth), len(side)), np.inf) for side in (forth, back)]  # to the own side, to the other
+        front, length = np.eye(len(forth), dtype=np.float32), 0
+        np.fill_diagonal(distance[0], 0)
+        while front.any():
+            length += 1
+            found = (front @ (forth if length % 2 else back) > 0) & np.isinf(distance[length % 2])
+            distance[length % 2][found] = length
+            front = found.astype(np.float32)
+        blocks.append(distance)
+    (rows, across), (columns, _) = blocks
+    return np.block([[rows, across], [across.T, columns]])
 
 
 def mean_and_unreachable(lengths: np.ndarray) -> tuple[float, float]:
@@ -110,15 +124,19 @@ def weighted_spectral_gap(weights: np.ndarray) -> float:
     return float(first - second)
 
 
-def num_components(layers: Sequence[np.ndarray]) -> int:
-    """Connected components of a layered graph, ``[(n0, n1) bool, (n1, n2) bool, ...] -> int``; nodes without an edge do not count."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+def same_degrees(edges: np.ndarray, numbers: np.random.Generator) -> np.ndarray:
+    """A random matrix with the same sums over rows and over columns, ``(n, m) bool -> (n, m) bool``, all of them equally likely.
 
-    starts = np.cumsum([0, *(len(edges) for edges in layers), layers[-1].shape[1]])
-    ends = [edges.nonzero() for edges in layers]
-    one = np.concatenate([rows + start for (rows, _), start in zip(ends, starts[:-2], strict=True)])
-    other = np.concatenate([columns + start for (_, columns), start in zip(ends, starts[1:-1], strict=True)])
-    graph = coo_array((np.ones(len(one)), (one, other)), shape=(starts[-1], starts[-1]))
-    found, labels = connected_components(graph, directed=False)
-    return int(np.isin(np.arange(found), labels[np.union1d(one, other)]).sum()) if len(one) else 0
+    Global curveball (Carstens, Berger and Strona, arXiv 1609.05137): each round puts the rows into pairs at random, and each pair
+    shares out anew the places that just one of its two rows keeps.
+    """
+    kept = edges.copy() if len(edges) <= edges.shape[1] else edges.T.copy()  # few long rows take fewer steps
+    half = len(kept) // 2
+    for _ in range(ROUNDS):
+        order = numbers.permutation(len(kept))
+        one, other = order[:half], order[half : 2 * half]
+        both, either = kept[one] & kept[other], kept[one] ^ kept[other]
+        count = (kept[one] & either).sum(1, keepdims=True)  # of these places the one row keeps so many
+        rank = np.where(either, numbers.random(either.shape), 2.0).argsort(1).argsort(1)
+        kept[one], kept[other] = both | (rank < count), both | (either & (rank >= count))
+    return kept if len(edges) <= edges.shape[1] else kept.T

@@ -1,9 +1,9 @@
-"""Masks and weights compared: how much of the start is left, how alike two masks are, what a mask cuts off.
+"""Masks and weights compared: how much of the start is left, and how alike two masks are.
 
 Weights and masks are ``{name: array}`` of the same shapes; all matrices together are one vector.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -37,10 +37,11 @@ def alignment(start: Mapping, later: Mapping, mask: Mapping) -> dict[str, float]
     }
 
 
-def jaccard_distance(one: np.ndarray, other: np.ndarray) -> float:
-    """1 - |and| / |or| of two masks as bool vectors, ``(N), (N) -> float``: 0 where they are the same, 1 where they share nothing."""
-    either = np.count_nonzero(one | other)
-    return 1 - np.count_nonzero(one & other) / either if either else 0.0
+def jaccard_distance(one: Mapping, other: Mapping) -> float:
+    """1 - |and| / |or| of two masks: 0 where they are the same, 1 where they share nothing."""
+    both = sum(np.count_nonzero(one[name] & other[name]) for name in one)
+    either = sum(np.count_nonzero(one[name] | other[name]) for name in one)
+    return 1 - both / either if either else 0.0
 
 
 def overlap(one: Mapping, other: Mapping) -> float:
@@ -70,12 +71,3 @@ def kept_by_degrees(kept: np.ndarray) -> np.ndarray:
     To first order: row sum times column sum over all; where that is above 1 it is 1.
     """
     return np.minimum(np.outer(kept.sum(1), kept.sum(0)) / max(1, np.count_nonzero(kept)), 1)
-
-
-def dead_units(mask: Mapping, sides: Sequence[tuple[str, int]]) -> int:
-    """How many units of one kind a mask leaves without input or without output.
-
-    ``sides``: where their weights are, ``[(matrix, the axis of units), ...]``, as pruning.controls.units_of gives them.
-    """
-    alive = np.all([mask[name].any(1 - axis) for name, axis in sides], axis=0)
-    return int(np.count_nonzero(~alive))

@@ -6,7 +6,6 @@ axis, as grokking is read; from 0 to 1 it is linear, so that epoch 0, the init, 
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
@@ -104,25 +103,20 @@ def plot_comparison(runs: Mapping[str, tuple[Metrics, Generalization]], path: Pa
         axes.figure.legend(loc="outside lower center", ncols=2)
 
 
-@dataclass(frozen=True)
-class Spectra:
-    """A run as ``plot_entropy`` shows it: test accuracy ``{epoch: value}``, matrices ``{epoch: (neurons, inputs)}`` of both sides."""
-
-    test_acc: Mapping[int, float]
-    inputs: Mapping[int, np.ndarray]
-    outputs: Mapping[int, np.ndarray]
+Spectra = tuple[Mapping[int, float], Mapping[int, np.ndarray], Mapping[int, np.ndarray]]
 
 
 def plot_entropy(runs: Mapping[str, Spectra], path: Path) -> None:
-    """Frequency entropy of input and output weights at the checkpoints, below test accuracy, of ``{label: run}``, to ``path``.
+    """Frequency entropy of input and output weights at the checkpoints, below test accuracy, to ``path``.
 
-    Low entropy is periodic: a cosine has 0, a flat spectrum ln f.
+    ``runs``: for each label test accuracy ``{epoch: value}``, and input and output weights ``{epoch: (neurons, inputs)}``. Low
+    entropy is periodic: a cosine has 0, a flat spectrum ln f.
     """
     num_frequencies = set()
     with stacked_axes(path, (1.8, 2.8)) as (accuracy, entropy):
-        for (label, run), color in zip(runs.items(), COLORS, strict=False):
-            accuracy.plot(list(run.test_acc), list(run.test_acc.values()), color=color, label=label)
-            for name, style, of_epoch in (("input weights", "o-", run.inputs), ("output weights", "s--", run.outputs)):
+        for (label, (test_acc, inputs, outputs)), color in zip(runs.items(), COLORS, strict=False):
+            accuracy.plot(list(test_acc), list(test_acc.values()), color=color, label=label)
+            for name, style, of_epoch in (("input weights", "o-", inputs), ("output weights", "s--", outputs)):
                 entropies = [frequency_entropy(matrix) for matrix in of_epoch.values()]
                 entropy.plot(list(of_epoch), entropies, style, color=color, markersize=3, label=f"{label}, {name}")
                 num_frequencies |= {matrix.shape[1] // 2 for matrix in of_epoch.values()}

@@ -8,12 +8,13 @@ import torch
 
 from analysis import fourier as spectra
 from analysis.structure import cosine
-from experiments.pairs import Pair, Run
+from common.errors import UserError
+from measures.pairs import OneRun, Pair
 from measures.row import Row, Rows
 
 
 @torch.no_grad()
-def on_grid(run: Run, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+def on_grid(run: OneRun, epoch: int) -> tuple[np.ndarray, np.ndarray]:
     """Logits (p, p, c) and the activations of the last hidden layer (m, p, p) for all ordered pairs, in float64."""
     model, p, seen = run.network(epoch), run.config.p, []
 
@@ -28,13 +29,13 @@ def on_grid(run: Run, epoch: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=256)
-def learned(run: Run) -> tuple[np.ndarray, np.ndarray]:
+def learned(run: OneRun) -> tuple[np.ndarray, np.ndarray]:
     """The key frequencies of a run's last checkpoint, and the share of each frequency in its logits, ``(keys,), (f,)``."""
     logits, neurons = on_grid(run, max(run.checkpoints))
     return spectra.key_frequencies(spectra.grid_spectrum(neurons)), spectra.logit_shares(logits)
 
 
-def loss_on(run: Run, logits: np.ndarray, part: str) -> float:
+def loss_on(run: OneRun, logits: np.ndarray, part: str) -> float:
     """The run's loss of logits (p, p, c) on its training or test set."""
     x, y = getattr(run.split, f"{part}_x"), getattr(run.split, f"{part}_y")
     return float(run.loss(torch.tensor(logits)[x[:, 0], x[:, 1]], y))
@@ -59,18 +60,21 @@ def aligned(weights: dict[str, np.ndarray], neurons: np.ndarray, shares: np.ndar
     return spectra.phase_alignment(phase_in / times, phase_out)
 
 
-def fourier(pair: Pair, run: Run, epoch: int) -> Rows:
-    if run.config.task.name != "modular":
-        yield "fourier is left out: images have no frequencies"
-        return
+@lru_cache(maxsize=256)
+def of_run(run: OneRun, epoch: int) -> tuple[Row | str, ...]:
+    """What depends on one run alone: several tickets may have the same dense run."""
+    return tuple(_of_run(run, epoch))
+
+
+def _of_run(run: OneRun, epoch: int) -> Rows:
     weights = run.weights(epoch)
     into, out = spectra.effective_input(weights), spectra.effective_output(weights)
     yield Row("frequency_entropy", spectra.frequency_entropy(into), "input")
     yield Row("frequency_entropy", spectra.frequency_entropy(out), "output")
-    if run.config.fn_name != "add":
-        yield f"fourier: all but the entropy is left out, it is defined for add, not for {run.config.fn_name}"
+    if not run.adds:
+        yield "fourier: all but the entropy is left out, it is defined for fn_name add alone"
         return
-    (logits, neurons), (keys, at_end) = on_grid(run, epoch), learned(run)
+    (logits, neurons), (keys, _) = on_grid(run, epoch), learned(run)
     of_neurons, shares = spectra.grid_spectrum(neurons), spectra.logit_shares(logits)
     now = spectra.key_frequencies(of_neurons)
     yield Row("key_frequencies", len(now))
@@ -88,10 +92,22 @@ def fourier(pair: Pair, run: Run, epoch: int) -> Rows:
         yield Row("distance_irrelevance", spectra.distance_irrelevance(logits))
     else:
         yield "fourier: distance irrelevance is left out, a + b and a - b tell a and b only for odd p"
-    if epoch == max(run.checkpoints):
-        same_kind = [one.ticket if run is pair.ticket else one.dense for one in pair.others]
-        for other in [*same_kind, *(one for one in pair.runs if one is not run)]:
-            keys_there, at_end_there = learned(other)
-            common = len(np.intersect1d(keys, keys_there)) / max(1, len(np.union1d(keys, keys_there)))
-            yield Row("same_key_frequencies", common, other_run=other.name)
-            yield Row("cosine_of_logit_shares", cosine(at_end, at_end_there), other_run=other.name)
+
+
+def fourier(pair: Pair, run: OneRun, epoch: int) -> Rows:
+    if not run.has_frequencies:
+        yield f"fourier is left out: the task {run.config.task.name} has no frequencies"
+        return
+    yield from of_run(run, epoch)
+    if epoch < max(run.checkpoints) or not run.adds:
+        return
+    keys, shares = learned(run)
+    same_kind = [one.ticket if run is pair.ticket else one.dense for one in pair.others]
+    for other in [*same_kind, *(one for one in pair.runs if one is not run)]:
+        try:
+            keys_there, shares_there = learned(other)
+        except (UserError, LookupError):  # is named where it is measured itself
+            continue
+        common = len(np.intersect1d(keys, keys_there)) / max(1, len(np.union1d(keys, keys_there)))
+        yield Row("same_key_frequencies", common, other_run=other.name)
+        yield Row("cosine_of_logit_shares", cosine(shares, shares_there), other_run=other.name)

@@ -7,11 +7,10 @@ import torch
 
 from analysis import graph as graphs
 from common.randomness import generator
-from experiments.pairs import Pair, Run
-from experiments.reading import read_generalization
+from experiments.reader import read_generalization
+from measures.pairs import OneRun, Pair
 from measures.row import Row, Rows
 from measures.structure import magnitude_masks
-from pruning.controls import swap_edges
 from pruning.masks import make_mask
 
 Arrays = Mapping[str, np.ndarray]
@@ -34,8 +33,8 @@ def shuffled(mask: Arrays, seed: int, draw: int) -> Arrays:
 
 def shuffled_degrees(mask: Arrays, seed: int, draw: int) -> Arrays:
     """As many weights of each row and each column."""
-    drawn = generator(seed, f"shuffled_degrees {draw}")
-    return {name: swap_edges(torch.tensor(kept), drawn).numpy() for name, kept in mask.items()}
+    numbers = np.random.default_rng([seed, draw])
+    return {name: graphs.same_degrees(kept, numbers) for name, kept in mask.items()}
 
 
 def moved(weights: Arrays, mask: Arrays, made: Arrays, seed: int) -> Arrays | None:
@@ -52,11 +51,11 @@ def stages(pair: Pair) -> set[int]:
     """The saved epochs of which random masks are made: init, memorization, the last before t_gen, and that of the ticket's mask."""
     t_gen = read_generalization(pair.dense.folder, pair.dense.config.gen_threshold).t_gen
     named = pair.ticket.config.memorization_epoch
-    wanted = [0, named if named != "auto" else 0, t_gen or 0, pair.mask_epoch]
+    wanted = [0, named if named != "auto" else 0, t_gen or 0, pair.mask_epoch or 0]
     return {max(saved for saved in pair.dense.checkpoints if saved <= epoch) for epoch in wanted}
 
 
-def graph(pair: Pair, run: Run, epoch: int) -> Rows:
+def graph(pair: Pair, run: OneRun, epoch: int) -> Rows:
     if pair.ticket.mask is None:
         yield "graph is left out where a run has no mask"
         return
@@ -89,7 +88,7 @@ def of_mask(mask: Arrays, weights: Arrays | None, label: str, rate: float) -> Ro
         return
     layers = [graphs.towards_output(name, mask[name]) for name in names]
     length, apart = graphs.mean_and_unreachable(graphs.path_lengths([np.where(edges, 1, np.inf) for edges in layers]))
-    found = {"path_length": length, "pairs_without_path": apart, "components": graphs.num_components(layers)}
+    found = {"path_length": length, "pairs_without_path": apart}
     if weights is not None:
         with np.errstate(divide="ignore"):  # no edge is infinitely long
             lengths = [1 / np.abs(graphs.towards_output(name, weights[name] * mask[name])) for name in names]

@@ -5,13 +5,13 @@ import torch
 
 from analysis import norms as norm
 from analysis.fourier import effective_input, effective_output
-from experiments.pairs import Pair, Run
+from measures.pairs import OneRun, Pair
 from measures.row import Row, Rows
 from training.metrics import logit_std
 
 
-def norms(pair: Pair, run: Run, epoch: int) -> Rows:
-    weights, trained, first = run.weights(epoch), run.config.trained(), min(run.checkpoints)
+def norms(pair: Pair, run: OneRun, epoch: int) -> Rows:
+    weights, trained, first = run.weights(epoch), run.config.training(), min(run.checkpoints)
     for measure, order in (("l1norm", 1), ("l2norm", 2)):
         for part, value in norm.norms(weights, order).items():
             yield Row(measure, value, part)
@@ -20,7 +20,7 @@ def norms(pair: Pair, run: Run, epoch: int) -> Rows:
     start = norm.norms(run.weights(first), 2)["all"]
     alone = norm.decay_alone(start, trained.lr, trained.weight_decay, updates)
     yield Row("l2norm_by_decay_alone", alone, other_epoch=first)
-    if run.config.task.name == "modular":
+    if run.has_frequencies:
         weights = {"input": effective_input(weights), "output": effective_output(weights)}
     for part, matrix in weights.items():
         yield Row("effective_rank", norm.effective_rank(np.linalg.svd(matrix, compute_uv=False)), part)
