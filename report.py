@@ -1,7 +1,7 @@
 """Tables over seeds from the finished runs below a root: every ticket beside its dense run.
 
     python report.py --root runs
-    python report.py --root runs --gen_thresholds 0.5 0.8 0.85 --kind mnist --csv assets/results/mnist.csv
+    python report.py --root runs --gen_thresholds 0.5 0.8 0.85 --kind mnist --csv mnist.csv
 
 t_gen is explained in training/generalization.py. A run that has none is censored, and counts in a median as later than it is known
 for.
@@ -19,9 +19,8 @@ from typing import Annotated
 
 from common.errors import UserError, run_script
 from common.ranges import Range, check_fields
-from configs.load import parse_flags
-from experiments.code_state import same_code
-from reporting.cells import accuracy, median_of, pair_columns
+from configs.flags import parse_flags
+from reporting.columns import accuracy, median_of, pair_columns
 from reporting.results import ACCURACIES, Levels, Result, frame, read_rows, write_csv
 from reporting.tables import pairs_table, with_legend
 
@@ -60,14 +59,13 @@ class Flags:
 
 def run(argv: list[str] | None) -> None:
     flags = parse_flags(Flags, argv, prog="report.py", description=__doc__)
-    rows, codes = read_rows(flags.root, Levels(flags.gen_thresholds), flags.asks_for)
+    rows = read_rows(flags.root, Levels(flags.gen_thresholds), flags.asks_for)
     if not rows:
         asked = f"kind {flags.kind or 'any'}, name {flags.tickets}, seed {flags.seeds or 'any'}"
         raise UserError(
             f"below {flags.root} is no finished ticket of {asked} beside its dense run; python main.py makes one"
         )
-    kept = {path.name for path in same_code(codes)}
-    results = frame([row for row in rows if row["run"] in kept])
+    results = frame(rows)
     more = accuracy(ACCURACIES[1]) | accuracy(ACCURACIES[2]) | median_of("seconds", 0) | median_of("weights_kept", 0)
     columns = pair_columns(flags.gen_thresholds, more)
     print(with_legend(pairs_table(results, columns, flags.gen_thresholds[-1])))

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# A sweep as a Slurm job array:
+# A study, or a sweep of your own, as a Slurm job array:
 #
 #     sbatch run_lottery_ticket.sh
-#     SWEEP=configs/sweep_prune_at.py sbatch --array=0-15 run_lottery_ticket.sh
+#     SWEEP=when_to_prune sbatch --array=0-15 run_lottery_ticket.sh
+#     SWEEP=my_sweep.py sbatch run_lottery_ticket.sh
 #     sbatch --gres=gpu:1 --cpus-per-task=4 --array=0-1 run_lottery_ticket.sh      # each task packs many runs on its GPU
 #
 # Tasks share no plan: each takes the next run that is not done and that no other task holds. So the number of tasks is free, and
@@ -22,13 +23,14 @@
 
 set -uo pipefail
 cd "${SLURM_SUBMIT_DIR:-$(dirname "$0")}"
-SWEEP=${SWEEP:-configs/sweep_pruning_rate.py}
+SWEEP=${SWEEP:-how_much}
+case $SWEEP in *.py) WHICH=(--config "$SWEEP") ;; *) WHICH=("$SWEEP") ;; esac
 PYTHON=${PYTHON:-.venv/bin/python}
 THREADS=${SLURM_CPUS_PER_TASK:-1}
 export WANDB_MODE=${WANDB_MODE:-offline} OMP_NUM_THREADS=$THREADS PYTHONUNBUFFERED=1
 
 echo "task ${SLURM_ARRAY_TASK_ID:-0} of $SWEEP on $(hostname), $(date)"
-"$PYTHON" sweep.py --config "$SWEEP" --workers=1 --threads="$THREADS" \
+"$PYTHON" sweep.py "${WHICH[@]}" --workers=1 --threads="$THREADS" \
     --index="${SLURM_ARRAY_TASK_ID:-0}" --num_tasks="${SLURM_ARRAY_TASK_COUNT:-1}" "$@" &
 python_pid=$!
 
@@ -44,11 +46,14 @@ done
 
 if [ "$time_is_up" = 1 ] && [ "$status" -ne 0 ] && [ -n "${SLURM_JOB_ID:-}" ]; then
     echo "out of time and saved; back into the queue"
-    scontrol requeue "$SLURM_JOB_ID"
+    # One task of an array has the array's own id as its job id, which would name all tasks.
+    task=$SLURM_JOB_ID
+    [ -z "${SLURM_ARRAY_JOB_ID:-}" ] || task=${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}
+    scontrol requeue "$task"
 fi
 echo "status $status"
 if [ "$status" -eq 0 ]; then
-    echo "when all tasks are done: $PYTHON sweep.py --config $SWEEP --collect $*"
+    echo "when all tasks are done: $PYTHON sweep.py ${WHICH[*]} --collect $*"
     echo "curves: wandb sync runs/*/wandb (or the --root that was given)"
 fi
 exit "$status"

@@ -1,12 +1,14 @@
-"""Many runs: every combination of a sweep's axes for every seed, on whatever machine there is.
+"""Many runs: every setting of a study, or of a sweep of one's own, for every seed, on whatever machine there is.
 
-    python sweep.py --config configs/sweep_pruning_rate.py              as many workers as cores, or populations on a GPU
-    python sweep.py --config configs/sweep_pruning_rate.py --list       what would run, what is done already
-    python sweep.py --config configs/sweep_pruning_rate.py --collect    results.csv, a table and a picture
+    python sweep.py controls                              trains what studies/controls needs and is not there yet
+    python sweep.py controls --list                       what would run, what is done already
+    python sweep.py controls --collect                    its results.csv, its page and its pictures
+    python sweep.py --config my_sweep.py [--collect]      the same for a sweep of one's own: results.csv, a table, a picture
 
-Workers share no plan: each walks the same ordered list and takes the first run that is not done, that no other holds (a lock
-which the kernel frees when a process dies), and whose dense run is finished; it waits if there is none. So any number of
-workers, array tasks or machines on one file system come out right, and a sweep goes on where it was stopped.
+As many workers as cores, or populations on a GPU. Workers share no plan: each walks the same ordered list and takes the first run
+that is not done, that no other holds (a lock which the kernel frees when a process dies), and whose dense run is finished; it
+waits if there is none. So any number of workers, array tasks or machines on one file system come out right, and a sweep goes on
+where it was stopped.
 """
 
 import signal
@@ -20,21 +22,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError, run_script
-from configs.load import parse_sweep
-from experiments.components import choose_device
+from configs.flags import load_sweep, parse_sweep, peek
+from configs.sweep import Sweep
+from configs.ticket import MLPTicketConfig
+from experiments.build import choose_device
 from experiments.folder import RunFolder
-from experiments.processes import ENDS_WITH_STDIN, end_with_stdin, run_workers, say_other_code
-from experiments.provenance import usable_cores
-from experiments.worker import plan, share, work
-from reporting.sweep_results import collect, is_lost
+from experiments.origin import usable_cores
+from experiments.queue import Planned, plan, runs_of_task, work
+from experiments.workers import ENDS_WITH_STDIN, end_with_stdin, run_workers, say_older_code
+from reporting.collect import is_lost, rows_of, write_sweep
+from reporting.study import Study
 
 
 @dataclass(frozen=True)
 class Flags:
     """This script."""
 
-    config: str = "configs/sweep_pruning_rate.py"
-    """Python module that defines `sweep`; flags below override fields of its base."""
+    config: str = "my_sweep.py"
+    """Python module that defines `sweep`; flags below override fields of its base. A study's name takes its place."""
     seeds: tuple[int, ...] | None = None
     """Seeds instead of those of the sweep."""
     list: bool = False
@@ -42,9 +47,9 @@ class Flags:
     collect: bool = False
     """Only gather what is finished: results.csv, a table and a picture."""
     output: str | None = None
-    """Folder for what --collect writes, in a folder of the sweep's name; None: --root."""
+    """Folder for what --collect writes, in a folder of the study's or the sweep's name; None: studies, or --root."""
     rerun: bool = False
-    """Move finished runs that other code has trained aside and train them again."""
+    """Move finished runs that older code has trained aside and train them again."""
     workers: int = 0
     """Worker processes of one thread each, at most one a core; 0: one a core, or one with populations on a GPU. 1: this process."""
     population: bool | None = None
@@ -57,34 +62,74 @@ class Flags:
     """--no_locks: where machines do not see each other's locks, each of --num_tasks tasks keeps to the runs of its --index."""
 
 
-def run_sweep(argv: list[str] | None) -> int:
-    flags, sweep = parse_sweep(Flags, argv, prog="sweep.py", description=__doc__)
-    runs, root = plan(sweep, flags.rerun), Path(sweep.base.root)
-    if flags.list:
-        for run in runs:
-            print(run.state, run)
-        print(f"{sum(run.is_done for run in runs)} of {len(runs)} runs are done")
-        say_other_code(runs)
-        return 0
-    if flags.collect:
-        wanted = runs[-len(sweep.configs()) :]
-        finished = [run for run in wanted if run.is_done and not run.is_needless]
-        lost = [run for run in wanted if not run.is_done and is_lost(run.config)]
-        for run in wanted:
-            state = run.state
-            if state.startswith("cannot") and run not in lost:
-                print(f"left out: {run}: {state}")
-        output = Path(flags.output or root) / Path(flags.config).stem
-        collect(sweep, [(run.config, run.find().path) for run in finished], [run.config for run in lost], output)
-        return 0
-    if flags.workers < 0:
-        raise UserError(f"--workers must be 0 or more, not {flags.workers}")
-    if os.environ.pop(ENDS_WITH_STDIN, None):
-        end_with_stdin()
-    on_gpu = choose_device(sweep.base).type == "cuda"
+def parse(argv: list[str]) -> tuple[Flags, dict[str, Sweep], Study | None]:
+    """``(flags, {part: sweep}, the study if one is named)``, the flags' values in every sweep's base."""
+    study, sweeps = None, {}
+    if argv and not argv[0].startswith("-"):
+        study, argv = Study(argv[0]), argv[1:]
+        sweeps = study.runs
+        if peek(argv, "config")["config"] is not None:
+            raise UserError(f"the study {study.name} has runs of its own; leave its name or --config out")
+    elif (path := peek(argv, "config")["config"]) is not None:
+        sweeps = {Path(path).stem: load_sweep(path)}
+    elif not {"-h", "--help"} & {*argv}:
+        raise UserError("which study? python sweep.py NAME, as its folder below studies/ is called, or --config FILE")
+    prog = f"sweep.py {study.name}" if study else "sweep.py"
+    parsed = {
+        part: parse_sweep(Flags, argv, sweep, prog=prog, description=__doc__)
+        for part, sweep in (sweeps or {"": Sweep(MLPTicketConfig())}).items()
+    }
+    flags = next(iter(parsed.values()))[0]
+    if flags.num_tasks < 1 or flags.index < 0 or flags.workers < 0:
+        raise UserError("--num_tasks is 1 or more, and --index and --workers are 0 or more")
+    if flags.output == "":
+        raise UserError("--output is empty; leave it out, or name a folder")
+    sweeps = {part: sweep for part, (_, sweep) in parsed.items()}
+    if study and flags.output:
+        study.output = Path(flags.output) / study.name
+    elif study and flags.collect and any(is_another(sweep, study.runs[part]) for part, sweep in sweeps.items()):
+        raise UserError("these flags make other runs than the study's own; --output says where to write what they show")
+    return flags, sweeps, study
+
+
+def is_another(sweep: Sweep, other: Sweep) -> bool:
+    """Whether two sweeps are of different runs, wherever these are."""
+    return sweep.base.settings() != other.base.settings() or sweep.seeds != other.seeds
+
+
+def collected(sweep: Sweep, runs: list[Planned]):
+    """The rows of a sweep's finished runs; says which are left out, and why."""
+    wanted = [run for run in runs if run.config in sweep.labels]
+    finished = {run.config: run.find().path for run in wanted if run.is_done and not run.is_not_applicable}
+    lost = [run.config for run in wanted if not run.is_done and is_lost(run.config)]
+    for run in wanted:
+        state = run.state
+        if state.startswith("cannot") and run.config not in lost:
+            print(f"left out: {run}: {state}")
+    results = rows_of(sweep, finished, lost)
+    print(f"{len(finished)} of {len(wanted)} runs are finished")
+    return results
+
+
+def collect(sweeps: dict[str, Sweep], runs: list[Planned], study: Study | None, output: Path) -> None:
+    """Gather what is finished, for the page of a study, or for a sweep of one's own."""
+    results = {part: collected(sweep, runs) for part, sweep in sweeps.items()}
+    if study:
+        study.collect(results)
+        print(f"written: {study.output}: results.csv, README.md and its pictures")
+    else:
+        ((name, sweep),) = sweeps.items()
+        write_sweep(sweep, results[name], output / name)
+    say_older_code(runs)
+
+
+def train(flags: Flags, runs: list[Planned], argv: list[str]) -> int:
+    """Train what is not done, in this process or in worker processes; gives the exit status."""
+    base = runs[0].config
+    on_gpu = choose_device(base).type == "cuda"
     population = on_gpu if flags.population is None else flags.population
     RunFolder.needs_lock = flags.locks
-    RunFolder(root, {}).check_locks()
+    RunFolder(Path(base.root), {}).check_locks()
     workers = flags.workers or (1 if population or not flags.locks else usable_cores())
     if workers > 1 and not flags.locks:
         raise UserError("--no_locks wants one process a task: --workers=1, once for each --index below --num_tasks")
@@ -92,18 +137,35 @@ def run_sweep(argv: list[str] | None) -> int:
         if workers > usable_cores():
             workers = usable_cores()
             print(f"--workers {flags.workers} is more than the cores that this process may use: {workers} it is")
-        return 1 if run_workers(__file__, sys.argv[1:] if argv is None else argv, runs, root, workers) else 0
-    own = runs if flags.locks else share(runs, flags.index, flags.num_tasks)
+        return 1 if run_workers(__file__, argv, runs, Path(base.root), workers) else 0
+    own = runs if flags.locks else runs_of_task(runs, flags.index, flags.num_tasks)
     failed = work(own, flags.index, population, flags.num_tasks if flags.locks else 1) if own else []
     for message in failed:
         print(f"failed: {message}")
     print(f"{sum(run.is_done for run in own)} of {len(own)} runs are done, {len(failed)} failed")
-    say_other_code(own)
+    say_older_code(own)
     return 1 if failed else 0
 
 
+def run_sweep(argv: list[str]) -> int:
+    flags, sweeps, study = parse(argv)
+    runs = plan(sweeps.values(), flags.rerun)
+    if flags.list:
+        for run in runs:
+            print(run.state, run)
+        print(f"{sum(run.is_done for run in runs)} of {len(runs)} runs are done")
+        say_older_code(runs)
+        return 0
+    if flags.collect:
+        collect(sweeps, runs, study, Path(flags.output or runs[0].config.root))
+        return 0
+    if os.environ.pop(ENDS_WITH_STDIN, None):
+        end_with_stdin()
+    return train(flags, runs, argv)
+
+
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: run_sweep(argv))
+    return run_script(lambda: run_sweep(sys.argv[1:] if argv is None else argv))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ results = read_results("runs")
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +15,13 @@ import numpy as np
 
 from common.errors import UserError
 from common.files import load_json
-from configs.identity import completed, same_run
-from experiments.code_state import worst
+from common.ranges import is_setting
+from configs.base import Dense
+from configs.ticket import MASK_FIELDS, Ticket
+from data import TASKS
 from experiments.folder import ASIDE
-from experiments.reading import budget_of, read_metrics
-from reporting.choices import STORED, Code, group_of, settings_columns, standing_of
+from experiments.reader import budget_of, read_config, read_metrics, read_summary
+from models import MODELS
 from training.generalization import Generalization, generalization
 from training.metrics import first_epoch
 
@@ -35,6 +37,13 @@ SPREAD = "train_logit_std at epoch 0"
 KEPT = "kept of "  # and the matrix: the fraction of its weights that the mask keeps
 # Of the weights that gave the mask: their test accuracy, and how the start and they agree (analysis/structure.py).
 MASKED = ("mask_epoch", "mask_test_acc", "mask_l2norm", "cosine", "cosine_kept", "same_signs_kept")
+# Fields that say where and how a run was computed, and are no column.
+PLACES = {
+    field.name
+    for cls in (Dense, Ticket, *TASKS.values(), *MODELS.values())
+    for field in fields(cls)
+    if not is_setting(cls, field.name)
+}
 T_GEN = tuple(Generalization(None, None, "never", 0, None).as_dict())  # the columns for each threshold
 
 
@@ -61,7 +70,7 @@ class Result:
     @property
     def budget(self) -> int:
         """The epochs that it was to be trained for."""
-        return budget_of(self.settings, self.path)
+        return budget_of(self.path)
 
     def generalized(self, threshold: float) -> Generalization:
         """What is known of t_gen at this test accuracy; what only long runs show is left out where the run was cut short."""
@@ -74,11 +83,21 @@ class Result:
 def read_result(folder: Path) -> Result:
     """Read a finished run. Raises UserError where a file is missing or damaged."""
     folder = Path(folder)
-    settings = load_json(folder / "config.json", STORED)
-    summary = load_json(folder / "summary.json", NEEDED)
+    settings = read_config(folder)
+    summary = load_json(folder / "summary.json", NEEDED) | read_summary(folder)
+    if not all(_is_count(counts) for counts in summary["kept_per_matrix"].values()):
+        raise UserError(
+            f"{folder / 'summary.json'} is damaged: kept_per_matrix is not {{name: [kept, all]}}; train the run again with --rerun"
+        )
     if summary["status"] != "diverged" and not (folder / "final.pth").exists():
         raise UserError(f"{folder} is damaged: it is finished, and final.pth is not there; train it again with --rerun")
     return Result(folder, settings, summary, read_metrics(folder))
+
+
+def _is_count(value: object) -> bool:
+    """Whether it is ``[kept, all]`` of a matrix."""
+    is_pair = isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value)
+    return is_pair and 0 <= value[0] <= value[1] > 0
 
 
 def read_results(root: Path | str = "runs", gen: tuple[float, ...] = Levels().gen, mem: float = Levels().mem):
@@ -87,16 +106,14 @@ def read_results(root: Path | str = "runs", gen: tuple[float, ...] = Levels().ge
     ``setting`` is the same for runs that differ in the seed alone. A ticket has its dense run's measures as well, in ``dense ...``.
     ``gen`` and ``mem`` are the thresholds at which t_gen and t_mem are read.
     """
-    rows, _ = read_rows(Path(root), Levels(gen, mem))
+    rows = read_rows(Path(root), Levels(gen, mem))
     if not rows:
         raise UserError(f"below {root} is no finished run; python main.py makes two")
     return frame(rows)
 
 
-def read_rows(
-    root: Path, levels: Levels, asks_for: Callable[[Result], bool] = lambda run: True
-) -> tuple[list[dict], dict[Path, Code]]:
-    """The rows of the finished runs that are asked for, by setting and seed, and by which code each was trained.
+def read_rows(root: Path, levels: Levels, asks_for: Callable[[Result], bool] = lambda run: True) -> list[dict]:
+    """The rows of the finished runs that are asked for, by setting and seed.
 
     Says on stderr who is left out, and why: a damaged run, a ticket without its dense run, a copy of a run.
     """
@@ -115,26 +132,43 @@ def read_rows(
         if not asks_for(run):
             return
         dense = dense_of(run, dense_runs) if run.is_ticket else None
-        row = row_of(run, levels) | dense_columns(dense, run, levels)
-        states, groups, trained = zip(
-            *(standing_of(one.settings, one.path) for one in (dense, run) if one), strict=True
-        )
-        group, identity = group_of(run.settings), completed(run.settings["identity"])
-        key = group, int(row["seed"]), json.dumps(identity, sort_keys=True)
+        row = row_of(run, levels) | dense_columns(dense, levels)
+        key = group_of(run.settings), int(row["seed"]), run.settings["id"]
         if key in rows:
-            raise UserError(f"it is the same run as {rows[key]['run']}")
+            raise UserError(f"it is a copy of {rows[key]['run']}")
         name = run.path.name.replace(f"_seed{row['seed']}", "", 1)
         name = f"{name} ({len(settings)})" if name in settings.values() else name  # a folder may have any name
-        rows[key] = {"run": row.pop("run"), "setting": settings.setdefault(group, name)} | row
-        codes[run.path] = worst(states), groups, trained
+        rows[key] = {"run": row.pop("run"), "setting": settings.setdefault(key[0], name)} | row
 
     folders = [path.parent for path in sorted(root.glob("*/summary.json")) if ASIDE not in path.parent.name]
     runs = [run for folder in folders if (run := attempt(folder, lambda folder=folder: read_result(folder)))]
     dense_runs = [run for run in runs if not run.is_ticket]
-    rows, codes, settings = {}, {}, {}
+    rows, settings = {}, {}
     for run in runs:
         attempt(run.path, lambda run=run: add(run))
-    return [rows[key] for key in sorted(rows)], codes
+    return [rows[key] for key in sorted(rows)]
+
+
+def settings_columns(config: dict, kind: str) -> dict:
+    """What a run is, from the ``config`` in its config.json: the kind, and every field that decides what it is.
+
+    Settings of the mask are empty for a control without one.
+    """
+    row = {"kind": kind} | {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
+    row |= dict.fromkeys((*MASK_FIELDS, "prune_at")) if config.get("use_mask") is False else {}
+    return {name: value for name, value in row.items() if name not in PLACES}
+
+
+def group_of(stored: dict) -> str:
+    """A run's settings without its seed; and without the epoch of its mask, where that is found anew for each seed."""
+    settings, config = stored["asked_for"][0], stored["config"]
+    dense = {name: value for name, value in settings.get("dense", settings).items() if name != "seed"}
+    mask = settings.get("mask")
+    stage = config.get("prune_at", "")
+    if mask and (stage.startswith("t_gen") or config.get(f"{stage}_epoch") == "auto"):
+        mask = {"epoch": f"auto {stage}"}
+    own = [dense, mask, settings.get("retrain"), settings.get("ticket")]
+    return json.dumps(own, sort_keys=True)
 
 
 def row_of(run: Result, levels: Levels) -> dict:
@@ -142,7 +176,8 @@ def row_of(run: Result, levels: Levels) -> dict:
     source = run.settings.get("mask_source") or {}
     at_mask = {"mask_epoch": source.get("epoch"), "mask_test_acc": source.get("test_acc")}
     at_mask |= run.settings.get("alignment") or {}
-    row = {"run": run.path.name} | settings_columns(run.settings) | {name: at_mask.get(name) for name in MASKED}
+    of_run = settings_columns(run.settings["config"], run.settings["kind"])
+    row = {"run": run.path.name} | of_run | {name: at_mask.get(name) for name in MASKED}
     return row | measures_of(run, levels)
 
 
@@ -162,37 +197,28 @@ def measures_of(run: Result, levels: Levels) -> dict:
     spreads = run.metrics.get("train_logit_std", norms[:0])
     row |= {"population": summary.get("population", 1), NORM: round(float(norms[0]), 3) if len(norms) else None}
     row[SPREAD] = float(f"{spreads[0]:.4g}") if len(spreads) and np.isfinite(spreads[0]) else None
-    row |= {name: run.settings.get(name) for name in ("hardware", "threads", "code", "git_commit")}
+    row |= {name: run.settings.get(name) for name in ("hardware", "threads", "git_commit")}
+    row["code"] = json.dumps(run.settings["code"])
     return row | {KEPT + name: round(kept / total, 4) for name, (kept, total) in summary["kept_per_matrix"].items()}
 
 
 def dense_of(ticket: Result, dense_runs: list[Result]) -> Result:
-    """The dense run of a ticket, by the identity that it stored: below the same root, else at the path that it stored."""
-    stored, wanted = Path(ticket.settings["dense_run"]), completed(ticket.settings["identity"]["dense"])
-    found = [run for run in dense_runs if same_run(run.settings.get("identity"), wanted)]
-    if not found and (stored / "summary.json").exists():
-        found = [run for run in [read_result(stored)] if same_run(run.settings.get("identity"), wanted)]
-    if not found:
-        is_there = (stored / "config.json").exists()
-        reason = "holds another run, or is not finished" if is_there else "is not there"
-        raise UserError(f"its dense run {stored} {reason}")
-    return next((run for run in found if run.path.name == stored.name), found[0])
+    """The dense run of a ticket, by its settings and data: below the same root, else at the path that config.json names."""
+    stored, wanted = Path(ticket.settings["dense_run"]), ticket.settings["asked_for"][0]["dense"]
+    data = ticket.settings["content"]["data"]
+    others = [read_result(stored)] if (stored / "summary.json").exists() else []
+    for run in (*dense_runs, *others):
+        if wanted in run.settings["asked_for"] and run.settings["content"]["data"] == data:
+            return run
+    reason = "holds another run, or is not finished" if (stored / "config.json").exists() else "is not there"
+    raise UserError(f"its dense run {stored} {reason}")
 
 
-def dense_columns(dense: Result | None, ticket: Result | None, levels: Levels) -> dict:
-    """A dense run's measures, as they stand beside its ticket's; empty where other code has trained it again since."""
+def dense_columns(dense: Result | None, levels: Levels) -> dict:
+    """A dense run's measures, as they stand beside its ticket's."""
     if dense is None:
         return {}
-    row = {BESIDE + name: value for name, value in ({"run": dense.path.name} | measures_of(dense, levels)).items()}
-    source = (ticket.settings.get("mask_source") or {}) if ticket else {}
-    is_own = (
-        source.get("dense_run") == Path(ticket.settings["dense_run"]).name if source else False
-    )  # else of another run
-    took = ticket.settings.get("dense_executed") if is_own else None
-    if not isinstance(took, dict) or took.get("code") in (None, dense.settings.get("code")):
-        return row
-    print(f"{dense.path.name} has been trained again by other code since {ticket.path.name} took its mask; left empty")
-    return dict.fromkeys(row)
+    return {BESIDE + name: value for name, value in ({"run": dense.path.name} | measures_of(dense, levels)).items()}
 
 
 def t_mem_column(threshold: float) -> str:

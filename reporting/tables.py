@@ -7,12 +7,17 @@ from collections.abc import Iterator, Sequence
 from math import inf
 
 from analysis.statistics import censored_median
-from reporting.cells import (
+from figures.dots import Dot
+from reporting.columns import (
     NOT_LOOKED_AT,
     Columns,
     accuracy,
     censored,
     epoch_text,
+    generalization_columns,
+    generalizing_seeds,
+    mean_t_gen,
+    median_t_gen,
     notes,
     ratio_bounds,
     ratio_text,
@@ -22,10 +27,12 @@ from reporting.cells import (
 )
 from reporting.results import (
     ACCURACIES,
+    BESIDE,
     Levels,
     Result,
     dense_of_rows,
     found_in,
+    frame,
     measures_of,
     records,
     t_gen_column,
@@ -77,6 +84,56 @@ def seeds_table(results, by: list[str], columns: Columns, heads: list[str] | Non
         for values, rows in groups_of(results, by)
     ]
     return table([*(heads or by), *columns], lines)
+
+
+def settings_table(results, more: Columns | None = None, early: float | None = None, brief: bool = False) -> str:
+    """A study's part over seeds, one line a setting, the soonest first, at the part's own threshold.
+
+    ``early``: a lower threshold that stands beside it; ``more``: further columns. ``brief``: of t_gen's columns only the median
+    with its range, and how many seeds generalize.
+    """
+    level = threshold_of(results)
+    own = t_gen(level) | generalizing_seeds(level) if brief else generalization_columns(level)
+    columns = (t_gen(early) if early else {}) | own | (more or {})
+    return seeds_table(soonest_first(results), ["setting"], columns)
+
+
+def with_dense(results, name: str = "the dense network"):
+    """A study's part with the dense runs beside its tickets as rows of their own, one a seed."""
+    dense = {}
+    for row in records(results):
+        for own in dense_of_rows([row]):
+            at = {
+                "setting": name,
+                "seed": row["seed"],
+                "gen_threshold": row["gen_threshold"],
+                "budget": row["num_epochs"],
+            }
+            dense[row["seed"]] = own | at
+    return frame([*dense.values(), *records(results)])
+
+
+def beside(dense, tickets, on: list[str]):
+    """Tickets with other dense runs than their own, those that are equal in the columns ``on``, in the columns ``dense ...``."""
+    own = tickets.drop(columns=[name for name in tickets if name.startswith(BESIDE)])
+    others = dense.drop(columns=[name for name in dense if name in ("setting", "part")])
+    return own.merge(others.rename(columns={name: BESIDE + name for name in others if name not in on}), "outer", on)
+
+
+def threshold_of(results) -> float:
+    """The test accuracy at which t_gen is read in a study's part."""
+    return results["gen_threshold"].iloc[0]
+
+
+def soonest_first(results):
+    """A study's rows, the settings in the order of their median t_gen, then of its restricted mean."""
+    level = threshold_of(results)
+    keys = {
+        setting: (median_t_gen(rows, level), mean_t_gen(rows, level))
+        for (setting,), rows in groups_of(results, ["setting"])
+    }
+    order = {setting: place for place, setting in enumerate(sorted(keys, key=keys.get))}
+    return results.sort_values("setting", key=lambda names: names.map(order), kind="stable")
 
 
 def pairs_table(results, columns: Columns, threshold: float) -> str:
@@ -145,3 +202,17 @@ def speedup_text(dense: Result, ticket: Result, gen_threshold: float) -> str:
 def print_results(results: dict[str, Result], mem_threshold: float, gen_threshold: float) -> None:
     """``results_table``, and what its marks mean."""
     print(with_legend(results_table(results, mem_threshold, gen_threshold)))
+
+
+# ---- pictures
+
+
+def dots_of(results, threshold: float, place: str = "setting", group: str | None = None) -> list[Dot]:
+    """A dot a run: its t_gen, at the value of a column or at the name of its setting; in the colour of another column's value."""
+    dots = []
+    for row in records(results):
+        found = found_in(row, threshold)
+        dots.append(
+            Dot(row[place], max(found.known_until, 1), found.t_gen is not None, str(row[group]) if group else "")
+        )
+    return dots

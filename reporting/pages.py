@@ -1,0 +1,59 @@
+"""Everything on the pages that is made from the studies' CSVs: studies/*/README.md, RESULTS.md, and README.md's table.
+
+python -m reporting.pages        # or: make results
+"""
+
+from pathlib import Path
+
+from reporting.study import REPOSITORY, Study, all_studies, filled
+from reporting.tables import table
+
+INDEX, README = REPOSITORY / "RESULTS.md", REPOSITORY / "README.md"
+
+
+def index(studies: list[Study]) -> dict[str, str]:
+    """What stands between the markers of RESULTS.md and README.md."""
+    claims = [(claim, study) for study in studies for claim in study.claims]
+    paper = sorted((pair for pair in claims if pair[0].paper), key=lambda pair: pair[0].paper)
+    own = sorted((pair for pair in claims if not pair[0].paper), key=lambda pair: pair[0].rank)
+    lines = [[f"{_link(study)}: {study.title}", str(sum(map(len, study.rows.values())))] for study in studies]
+    return {
+        "paper": _claims(paper),
+        "own": _claims(own),
+        "studies": table(["study", "runs"], lines),
+        "headline": Study("headline").texts()["headline"],
+    }
+
+
+def _claims(pairs: list) -> str:
+    lines = []
+    for claim, study in pairs:
+        word, found = study.verdict(claim)
+        number = f"{claim.paper}. " if claim.paper else ""
+        lines.append(f"| {number}{claim.sentence} | {word} | {found} | {_link(study)} |")
+    return "\n".join(["| claim | verdict | found here | study |", "| --- | --- | --- | --- |", *lines])
+
+
+def _link(study: Study) -> str:
+    return f"[{study.name}](studies/{study.name}/README.md)"
+
+
+def pages() -> dict[Path, str]:
+    """Every page as it should be."""
+    studies = all_studies()
+    texts = index(studies)
+    own = {study.folder / "README.md": study.filled() for study in studies}
+    return own | {page: filled(page.read_text(), texts) for page in (INDEX, README)}
+
+
+def main() -> None:
+    for study in all_studies():
+        study.write()
+        print(f"written: studies/{study.name}")
+    for page, text in pages().items():
+        page.write_text(text)
+    print(f"written: {INDEX.name}, {README.name}")
+
+
+if __name__ == "__main__":
+    main()

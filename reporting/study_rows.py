@@ -1,0 +1,99 @@
+"""A study's rows <-> its results.csv: one file for all parts, a row a run, some forty columns.
+
+Its first line is ``# {part: {column: value}}``. What is the same in all rows of a part stands there, and is put back when the file
+is read. So is a column about t_gen that equals another one in all rows: their names stand below ``same columns``. The columns of t_gen
+at the part's own threshold, which is ``gen_threshold`` there, do not repeat it in their names.
+"""
+
+import json
+from pathlib import Path
+
+from common.errors import UserError
+from configs.sweep import Sweep
+from reporting.results import ACCURACIES, BESIDE, T_GEN, t_gen_column, t_mem_column
+
+ALL, SAME = "all parts", "same columns"
+MEASURES = ("status", "last_epoch", "budget", "t_mem", *T_GEN, *ACCURACIES[1:], "weights_kept", "mask_epoch")
+WHERE = ("seconds", "population", "hardware", "threads", "git_commit")
+OF_DENSE = ("status", "last_epoch", "t_mem", *T_GEN, "final_test_acc", "seconds")
+
+
+def kept_columns(results, sweep: Sweep):
+    """Of all that is known of a sweep's runs, a pandas.DataFrame, the columns that a study keeps, by their short names.
+
+    These are what varies, the usual measures and what the sweep reads; and the other settings, which are the same for all.
+    """
+    long = _long_names(sweep.base.gen_threshold, sweep.base.mem_threshold)
+    results = results.rename(columns={name: short for short, name in long.items()})
+    names = ["setting", "seed", *sweep.varying, *MEASURES, *WHERE, *(BESIDE + name for name in OF_DENSE)]
+    for one in sweep.reads:
+        if isinstance(one, str):
+            names += [name for name in results if name.startswith(one)]
+        else:
+            names += [side + t_gen_column(one, name) for name in T_GEN for side in ("", BESIDE)]
+    kept = results[[*dict.fromkeys(name for name in names if name in results)]].copy()
+    for name, value in sweep.base.as_dict().items():
+        if name in results and name not in kept:
+            kept[name] = [value] * len(kept)  # it may be a tuple
+    return kept.assign(gen_threshold=sweep.base.gen_threshold, mem_threshold=sweep.base.mem_threshold)
+
+
+def write_rows(parts: dict, path: Path) -> None:
+    """``parts``: ``{part: pandas.DataFrame}``, as ``kept_columns`` gives them."""
+    import pandas
+
+    constants, tables = {}, []
+    for part, rows in parts.items():
+        rows = rows.astype(object).where(rows.notna(), None)
+        same = [name for name in rows if name not in ("setting", "seed") and len(set(map(str, rows[name]))) == 1]
+        constants[part] = {name: rows[name].iloc[0] for name in same}
+        tables.append(rows.drop(columns=same).assign(part=part))
+    shared = dict.fromkeys(name for own in constants.values() for name in own)
+    values = {name: [own.get(name, ...) for own in constants.values()] for name in shared}
+    shared = {name: own[0] for name, own in values.items() if all(value == own[0] for value in own)}
+    own = {part: {name: own[name] for name in own if name not in shared} for part, own in constants.items()}
+    table = pandas.concat(tables, ignore_index=True).convert_dtypes()
+    table = table[["part", *(name for name in table if name != "part")]]
+    twice = _equal_columns(table)
+    table = table.drop(columns=[*twice])
+    head = json.dumps({ALL: shared, SAME: twice} | own, default=lambda number: number.item())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"# {head}\n" + table.to_csv(index=False, lineterminator="\n"))
+
+
+def read_rows(path: Path) -> dict:
+    """``{part: pandas.DataFrame}``, with all constants, and with t_gen's columns called as in all other tables.
+
+    Raises UserError where there is no such file.
+    """
+    import pandas
+
+    if not path.exists():
+        raise UserError(f"{path} is not there; python sweep.py {path.parent.name} trains what it holds")
+    with path.open() as file:
+        constants = json.loads(file.readline().removeprefix("# "))
+    table, shared = pandas.read_csv(path, skiprows=1), constants.pop(ALL)
+    for name, other in constants.pop(SAME, {}).items():
+        table[name] = table[other]
+    parts = {}
+    for part, own in constants.items():
+        rows = table[table["part"] == part].dropna(axis="columns", how="all").reset_index(drop=True)
+        for name, value in (shared | own).items():
+            rows[name] = [tuple(value) if isinstance(value, list) else value] * len(rows)
+        parts[part] = rows.rename(columns=_long_names(rows["gen_threshold"].iloc[0], rows["mem_threshold"].iloc[0]))
+    return parts
+
+
+def _equal_columns(table) -> dict[str, str]:
+    """``{column: an earlier one that it equals}``, of the columns about t_gen."""
+    names = [name for name in table if name.removeprefix(BESIDE).startswith("t_gen")]
+    equal = {}
+    for place, name in enumerate(names):
+        same = [other for other in names[:place] if other not in equal and table[name].equals(table[other])]
+        equal |= {name: same[0]} if same else {}
+    return equal
+
+
+def _long_names(gen_threshold: float, mem_threshold: float) -> dict[str, str]:
+    names = {"t_mem": t_mem_column(mem_threshold)} | {name: t_gen_column(gen_threshold, name) for name in T_GEN}
+    return names | {BESIDE + short: BESIDE + long for short, long in names.items()}
