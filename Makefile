@@ -6,21 +6,22 @@ PIP_FLAGS ?=
 # One thread for each of pytest's processes, where the environment does not say otherwise.
 PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -n auto
 
-.PHONY: run test numerics results notebook lint slurm clean
+.PHONY: run test check results notebook lint slurm clean
 run: .venv/run.ok
 	.venv/bin/python main.py --dataset=modular_addition --pruning_rate=0.6 --seed=42
 
 test: lint
-	$(PYTEST)
-	$(MAKE) numerics
+	$(PYTEST) -m "not slow and not pending"
 
-# With the kernels of a CPU that knows neither AVX2 nor AVX-512, as they round otherwise: what is equal must be so on every CPU.
-numerics: .venv/test.ok
-	ATEN_CPU_CAPABILITY=default $(PYTEST) -m numerics
+# What `make test` leaves out: slow tests, and those that compare numbers once more with the kernels of a CPU that knows neither
+# AVX2 nor AVX-512, as they round otherwise: what is equal must be so on every CPU.
+check: lint
+	$(PYTEST) -m "slow and not pending"
+	ATEN_CPU_CAPABILITY=default $(PYTEST) -m "numerics and not slow and not pending"
 
-# The tables in README and RESULTS, from the CSVs below assets/results; the suite fails where they differ.
+# Every page from the CSVs of the studies; the suite fails where they differ.
 results: .venv/run.ok
-	.venv/bin/python -m reporting.published
+	.venv/bin/python -m reporting.pages
 
 # The guided tour, in the browser.
 notebook: .venv/notebook.ok

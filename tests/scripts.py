@@ -1,5 +1,6 @@
 """The scripts at a tiny size: called in process, or in a process of their own that can be killed."""
 
+import importlib
 import io
 import itertools
 import json
@@ -8,22 +9,19 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
 import torch
 
-import analyze
-import main
 import prune
-import train
-from experiments import members
-from experiments.recording import Recorder
+from experiments import trainer
+from experiments.recorder import Recorder
+from figures.dots import Dots
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SCRIPTS = {"analyze": analyze.main, "main": main.main, "train": train.main, "prune": prune.main}
 # Milliseconds to train, and it learns something; given before the flags of a test, which override them.
 TINY = (
     *("--device=cpu", "--threads=1", "--fn_name=multiply", "--p=7", "--frac_train=0.5"),
@@ -45,8 +43,8 @@ class Outcome:
 
     @property
     def message(self) -> str:
-        """stderr on one line, without the frame that the command line parser draws."""
-        return " ".join("".join(" " if char in "│╭╮╰╯─" else char for char in self.err).split())
+        """stderr on one line."""
+        return " ".join(self.err.split())
 
 
 def _touch(*given) -> None:
@@ -61,11 +59,13 @@ def call(script: str, *flags, size: tuple[str, ...] = TINY, draw: bool = False) 
         stack.enter_context(redirect_stdout(out))
         stack.enter_context(redirect_stderr(err))
         if not draw:
-            stack.enter_context(patch.object(members, "plot_curves", _touch))
+            stack.enter_context(patch.object(trainer, "plot_curves", _touch))
             stack.enter_context(patch.object(prune, "plot_comparison", _touch))
-            stack.enter_context(patch.object(analyze, "draw", lambda *given: []))
+            stack.enter_context(patch.object(Dots, "draw", _touch))
+            if script == "analyze":
+                stack.enter_context(patch("analyze.draw", lambda *given: []))
         try:
-            status = SCRIPTS[script]([*size, *map(str, flags)])
+            status = importlib.import_module(script).main([*size, *map(str, flags)])
         except SystemExit as stop:  # of the command line parser
             status = stop.code or 0
     return Outcome(status, out.getvalue(), err.getvalue())
@@ -84,19 +84,26 @@ def assert_refused(outcome: Outcome, *words: str) -> None:
     assert "Traceback" not in outcome.err
     for word in words:
         assert word in outcome.message, outcome.message
-    lines = outcome.err.strip().splitlines()
-    if outcome.err.startswith("error: "):
-        assert len(lines) == 1, outcome.err
-        assert len(outcome.err) < 500, outcome.err
-    else:  # a frame drawn by the command line parser, with what it knows about the flag
-        assert ".py --help" in outcome.message, outcome.err
-        assert len(lines) < 20, outcome.err
+    assert outcome.err.startswith("error: "), outcome.err
+    assert len(outcome.err.strip().splitlines()) == 1, outcome.err
+    assert len(outcome.err) < 600, outcome.err
+
+
+def config_file(made_by: str = "MLPTicketConfig", name: str = "mine.py", **values) -> str:
+    """The flag that names a config file, written into the working directory, of a ticket, by default of the MLP."""
+    Path(name).write_text(f"from configs.ticket import {made_by}\n\nconfig = {made_by}(**{values!r})\n")
+    return f"--config={name}"
 
 
 def run_folders(root: Path) -> tuple[list[Path], list[Path]]:
     """The folders of dense runs and those of tickets, without the ones moved aside."""
     folders = sorted(path for path in Path(root).iterdir() if path.is_dir() and ".old" not in path.name)
-    return [path for path in folders if "__" not in path.name], [path for path in folders if "__" in path.name]
+    tickets = [path for path in folders if "__" in path.name or is_ticket(path)]  # a long name is cut
+    return [path for path in folders if path not in tickets], tickets
+
+
+def is_ticket(folder: Path) -> bool:
+    return (folder / "config.json").exists() and "dense_run" in config_of(folder)
 
 
 def snapshot(folder: Path) -> dict[str, bytes | None]:
@@ -122,6 +129,22 @@ def bits(value):
     return value
 
 
+def config_of(folder: Path) -> dict:
+    """A run's config.json."""
+    return json.loads((Path(folder) / "config.json").read_text())
+
+
+def summary_of(folder: Path) -> dict:
+    """A run's summary.json."""
+    return json.loads((Path(folder) / "summary.json").read_text())
+
+
+def change_json(path: Path, **values) -> None:
+    """Change values of a JSON file; its time, too, which tells who reads files only when they change."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    os.utime(path, ns=(time.time_ns(), time.time_ns()))
+
+
 def rows_of(folder: Path) -> list[list[float]]:
     """The rows of metrics.csv."""
     _, *rows = (folder / "metrics.csv").read_text().splitlines()
@@ -137,7 +160,7 @@ def assert_same_run(one: Path, other: Path) -> None:
     for name in names:
         values = [load(folder / name) for folder in (one, other)]
         for value in values:
-            for differs in ("seconds", "identity"):  # in state.pth
+            for differs in ("seconds", "run"):  # in state.pth; the id of the run in each
                 value.pop(differs, None)
         assert bits(values[0]) == bits(values[1]), name
 
@@ -154,6 +177,20 @@ def assert_readable(root: Path) -> None:
         elif path.name == "metrics.csv":
             columns = path.read_text().splitlines()[0].count(",") + 1
             assert all(len(row) == columns for row in rows_of(path.parent))
+
+
+@contextmanager
+def signalled(number: int, rows: int) -> Iterator[None]:
+    """A signal comes to this process when so many rows have been recorded."""
+    observe, seen = Recorder.observe, itertools.count(1)
+
+    def signalling(*given):
+        observe(*given)
+        if next(seen) == rows:
+            signal.raise_signal(number)
+
+    with patch.object(Recorder, "observe", signalling):
+        yield
 
 
 class Spawned:
@@ -218,7 +255,7 @@ def _child(place: Path, log: Path, script: str, flags: tuple[str, ...], pace: fl
     target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(target, 1)
     os.dup2(target, 2)
-    members.plot_curves = main.plot_comparison = _touch
+    trainer.plot_curves = prune.plot_comparison = _touch
     observe = Recorder.observe
 
     def paced(*args):
@@ -237,7 +274,7 @@ def _child(place: Path, log: Path, script: str, flags: tuple[str, ...], pace: fl
         os.kill(os.getpid(), signal.SIGKILL)
 
     Recorder.observe, torch.save = paced, save_or_die
-    raise SystemExit(SCRIPTS[script](list(map(str, flags))))
+    raise SystemExit(importlib.import_module(script).main(list(map(str, flags))))
 
 
 def progress(root: Path) -> int:

@@ -1,4 +1,4 @@
-"""analyze.py at a tiny size: what it writes, what it reuses, what it refuses."""
+"""analyze.py at a tiny size: what it writes, what it leaves out, what it refuses."""
 
 import json
 import shutil
@@ -9,8 +9,10 @@ import pandas
 import pytest
 from scripts import REPOSITORY, TINY, TINY_TRANSFORMER, assert_refused, call, load, rows_of, succeed
 
-from measures import FAMILIES
-from reporting.analysis import COLUMNS
+from figures.measured import draw
+from measures import FAMILIES, table
+from measures.pairs import OneRun, find_pairs
+from measures.table import COLUMNS, learned_table, shown
 
 ADD = (*TINY, "--fn_name=add")
 TRANSFORMER = (*TINY_TRANSFORMER, "--config=configs/config_pruning_transformer.py", "--fn_name=add")
@@ -35,23 +37,23 @@ def runs(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def table(runs, tmp_path_factory):
+def written(runs, tmp_path_factory):
     """What a pair gives, and where."""
     output = tmp_path_factory.mktemp("output")
     said = succeed("analyze", *pair_of(runs), f"--output_folder={output}", size=(), draw=True).out
     return pandas.read_csv(output / "analysis.csv"), output, said
 
 
-def value(table, **where) -> float:
+def value(rows, **where) -> float:
     """The only value of the rows that are asked for."""
     for name, wanted in where.items():
-        table = table[table[name].eq(wanted)]
-    assert len(table) == 1, table
-    return table["value"].iloc[0]
+        rows = rows[rows[name].eq(wanted)]
+    assert len(rows) == 1, rows
+    return rows["value"].iloc[0]
 
 
-def test_a_row_a_number(table, runs):
-    rows, output, said = table
+def test_a_row_a_number(written, runs):
+    rows, output, said = written
     assert tuple(rows) == COLUMNS
     repeated = rows[rows.duplicated([name for name in COLUMNS if name != "value"])]
     assert set(repeated["mask"]) <= {"random", "shuffled", "shuffled_degrees"}, "only these are drawn several times"
@@ -66,6 +68,7 @@ def test_a_row_a_number(table, runs):
         assert value(own, measure="logit_std", epoch=30) == pytest.approx(last[9], rel=1e-4)
         assert value(own, measure="cosine", epoch=0) == pytest.approx(1)
         assert 0 < value(own, measure="logit_share", part="all", epoch=30) <= 1
+    assert "measuring fourier, structure, graph, norms, gradients of 1 pair of runs: 8 saved epochs" in said
     pictures = [*output.glob("*.png")]
     assert sorted(path.stem for path in pictures) == sorted(
         ["fourier", "frequencies", "gradients", "graph", "masks", "norms", "paths", "structure"]
@@ -75,8 +78,8 @@ def test_a_row_a_number(table, runs):
         assert f"wrote {path}" in said
 
 
-def test_masks_are_those_that_were_taken(table, runs):
-    rows, _, _ = table
+def test_masks_are_those_that_were_taken(written, runs):
+    rows, _, _ = written
     dense, ticket = (Path(flag.partition("=")[2]).name for flag in pair_of(runs))
     of_dense = rows[rows["run"].eq(dense)]
     assert value(of_dense, measure="overlap", epoch=30, other_run=ticket) == 1, "magnitude, from epoch 30"
@@ -100,38 +103,57 @@ def test_masks_are_those_that_were_taken(table, runs):
     assert drawn.groupby("epoch")["value"].nunique().eq(1).all()
 
 
-def test_what_the_same_code_computed_of_the_same_files_is_reused(table, runs, tmp_path):
-    rows, output, _ = table
-    cached = next(output.glob("cache/*/norms.json"))
-    stored = json.loads(cached.read_text())
-    stored["rows"][0][-1] = 1234.5
-    cached.write_text(json.dumps(stored))
-    flags = [*pair_of(runs), f"--output_folder={output}", "--measures", "norms"]
-    succeed("analyze", *flags, size=())
-    assert 1234.5 in pandas.read_csv(output / "analysis.csv")["value"].tolist()
-    stored["key"]["code"] = "of other code"
-    cached.write_text(json.dumps(stored))
-    succeed("analyze", *flags, size=())
-    again = pandas.read_csv(output / "analysis.csv")
-    assert again["value"].tolist() == rows[rows["measure"].isin(again["measure"])]["value"].tolist()
-    cached.write_text("{")
-    succeed("analyze", *flags, size=())
-    assert pandas.read_csv(output / "analysis.csv").equals(again)
-
-
 def test_every_pair_below_a_root(runs, tmp_path):
-    flags = [f"--root={runs}", f"--output_folder={tmp_path}", "--measures", "structure", "fourier"]
-    outcome = succeed("analyze", *flags, "--tickets=*global_at30", size=(), draw=True)
-    assert "2 pairs of runs" in outcome.out
+    flags = [f"--root={runs}", f"--output_folder={tmp_path}"]
+    said = succeed("analyze", *flags, "--measures", "structure", "fourier", size=()).out
+    assert "3 pairs of runs" in said
+    assert said.count("structure is left out where a run has no mask") == 1
     rows = pandas.read_csv(tmp_path / "analysis.csv")
     between = rows[rows["measure"].isin(["overlap", "same_key_frequencies"]) & rows["other_run"].notna()]
-    seeds = {tuple(sorted((row.run, row.other_run))) for row in between.itertuples()}
-    assert len(seeds) == 4, "dense and ticket of each seed, the two dense runs, the two tickets"
-    control = succeed("analyze", *flags, "--seeds=1", size=(), draw=True).out
-    assert "2 pairs of runs" in control
-    assert control.count("structure is left out where a run has no mask") == 1
-    assert (tmp_path / "frequencies.png").exists(), "both are of one setting"
-    assert len([*tmp_path.glob("*/frequencies.png")]) == 2, "a ticket and a control"
+    pairs = {tuple(sorted((row.run, row.other_run))) for row in between.itertuples()}
+    assert len(pairs) == 5, "dense and ticket of each seed, dense and control, the two dense runs, the two tickets"
+    only_frequencies = rows[rows["measure"].eq("logit_share") & rows["part"].str.isdigit()]
+    both_seeds = shown(find_pairs(runs, "*global_at30", None))
+    assert tmp_path / "frequencies.png" in draw(only_frequencies, both_seeds, tmp_path), "both are of one setting"
+    assert "2 pairs of runs" in succeed("analyze", *flags, "--seeds=1", "--measures", "norms", size=(), draw=True).out
+    assert len([*tmp_path.glob("*/norms.png")]) == 2, "a ticket and a control"
+
+
+def test_a_pair_that_cannot_be_measured_takes_no_other_away(runs, tmp_path, monkeypatch):
+    weights = OneRun.weights
+
+    def of_my_own_model(run: OneRun, epoch: int) -> dict:
+        return {n: w for n, w in weights(run, epoch).items() if n != "W_U" or "control" not in run.name}
+
+    monkeypatch.setattr(OneRun, "weights", of_my_own_model)
+    flags = [f"--root={runs}", f"--output_folder={tmp_path}", "--measures", "fourier", "norms"]
+    outcome = succeed("analyze", *flags, "--seeds=1", size=())
+    assert outcome.err.count("left out") == 1
+    assert "same_l2: fourier: KeyError: 'W_U'" in outcome.err
+    rows = pandas.read_csv(tmp_path / "analysis.csv")
+    assert set(rows["run"].str.contains("control")) == {False}
+    assert {"l2norm", "logit_share", "same_key_frequencies"} <= set(rows["measure"])
+    alone = call("analyze", *flags, "--tickets=*control*", size=())
+    assert_refused(alone, "cannot be measured: fourier: KeyError: 'W_U'")
+
+
+def test_it_says_now_and_then_how_far_it_is(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "SECONDS_BETWEEN_LINES", 0)
+    said = succeed("analyze", *pair_of(runs), "--measures", "norms", f"--output_folder={tmp_path}", size=()).out
+    assert "4 of 8 steps done, now norms of seed 42, about" in said
+
+
+def test_no_two_rows_of_a_table_have_one_name():
+    shared = {"kind": "mlp", "control": None, "use_mask": True, "retrain_lr": None, "retrain_weight_decay": None}
+    shared |= {"test_acc": 1.0, "cosine_of_logit_shares": 0.5, "same_key_frequencies": 1.0}
+    rows = []
+    for setting in ("mlp_add__magnitude0.6_global_at28000", "mlp_add__magnitude0.6_global_at20000", "mlp_add_lr0.1__x"):
+        for compared in ("ticket with its dense run", "dense run with another seed's"):
+            runs = {"run": setting.partition("__")[0], "other_run": "another"}
+            rows.append(shared | runs | {"setting": setting, "compared": compared})
+    told = [line.split("|")[1].strip() for line in learned_table(pandas.DataFrame(rows)).splitlines()[2:]]
+    assert len(set(told)) == len(told) == 5, "two tickets of one dense run are compared with it, it with others once"
+    assert "mlp: ticket with its dense run (mlp_add__magnitude0.6_global_at20000)" in told
 
 
 def test_a_run_that_is_trained_again_is_compared_with_itself(runs, tmp_path):
@@ -149,7 +171,7 @@ def test_a_damaged_run_below_a_root_is_named_and_left_out(runs, tmp_path):
     (ticket / "mask.pth").write_bytes(b"no mask")
     outcome = succeed("analyze", f"--root={tmp_path / 'runs'}", "--tickets=*at30", "--measures", "norms", size=())
     assert f"left out: {ticket.name}: {ticket / 'mask.pth'} cannot be read" in outcome.err
-    assert "1 pair of runs" in outcome.out
+    assert "of 1 pair of runs" in outcome.out
     assert (tmp_path / "runs" / "analysis" / "analysis.csv").exists()
 
 
@@ -158,12 +180,12 @@ def test_a_damaged_run_below_a_root_is_named_and_left_out(runs, tmp_path):
     [
         (TRANSFORMER, "transformer", "paths through the network are left out", "weighted_path_length"),
         (MNIST, "mnist", "fourier is left out", "logit_share"),
-        (TINY, "mlp", "not for multiply", "logit_share"),
+        (TINY, "mlp", "defined for fn_name add alone", "logit_share"),
     ],
 )  # fmt: skip
 def test_what_means_nothing_is_left_out_and_said_once(place, size, kind, left_out, absent):
     succeed("main", size=size)
-    out = succeed("analyze", *pair_of(Path("runs"), kind), size=(), draw=kind == "mnist").out
+    out = succeed("analyze", *pair_of(Path("runs"), kind), size=()).out
     assert out.count(left_out) == 1
     (path,) = Path("runs").glob("*/analysis/analysis.csv")
     measures = set(pandas.read_csv(path)["measure"])
@@ -212,12 +234,3 @@ def test_a_lost_mask_is_no_control_without_one(runs, place):
     assert_refused(refused, "damaged", "mask.pth is not there")
     refused = call("analyze", f"--root={place}", "--tickets=", size=())
     assert_refused(refused, "--tickets is empty")
-
-
-def test_a_family_that_is_named_twice_is_measured_once(runs, place):
-    once, twice = (
-        succeed("analyze", *pair_of(runs), "--measures", *names, f"--output_folder={place / str(len(names))}", size=())
-        and pandas.read_csv(place / str(len(names)) / "analysis.csv")
-        for names in (["norms"], ["norms", "norms"])
-    )
-    assert len(once) == len(twice)

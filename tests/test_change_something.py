@@ -1,5 +1,6 @@
-"""What README's "Change something" promises: each choice is added by touching one file, and is a flag that trains."""
+"""What README's "Change something" promises: each choice is a few lines in one file, a name in a table, and a flag that trains."""
 
+import json
 import os
 import re
 import shlex
@@ -7,14 +8,19 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
-from scripts import REPOSITORY, TINY, load, rows_of, run_folders
+from scripts import REPOSITORY, TINY, assert_refused, call, load, rows_of, run_folders, succeed
+
+from configs.flags import load_config
+from experiments.populations import train_population
 
 README = (REPOSITORY / "README.md").read_text()
-(LINES,) = re.findall(r"^A task, whole: .*?\n\n((?:    .*\n|\n)+)", README, re.MULTILINE)
+CHANGE = (REPOSITORY / "docs" / "change.md").read_text()
+(LINES,) = re.findall(r"^A task, whole: (?:.*\n)+?\n((?:    .*\n|\n)+)", CHANGE, re.MULTILINE)
 TASK = textwrap.dedent(LINES)  # word for word
-COMMAND = re.search(r"^A task, whole: .*`(python main.py .*?)`", README, re.MULTILINE).group(1)
+COMMAND = re.search(r"^`(python main.py .*?)`", CHANGE, re.MULTILINE).group(1)
 MODEL = '''
 """A table of the logits of each token, added up."""
 
@@ -69,6 +75,15 @@ class Sign(Optimizer):
 
 
 # An optimizer is'''
+LISTED = {
+    "data": (
+        "(Modular, Mnist,",
+        "(Majority, Modular, Mnist,",
+        "from data.mnist ",
+        "from data.majority import Majority\n",
+    ),
+    "models": ("(MLP, ImageMLP,", "(Lookup, MLP, ImageMLP,", "from models.mlp ", "from models.lookup import Lookup\n"),
+}
 # choice: (file, what stands there, None for a new file, what is to stand there, flags)
 CHANGES = {
     "operation": (
@@ -92,12 +107,6 @@ CHANGES = {
         (OPTIMIZER, '"sgd": SGD, "sign": Sign}'),
         ["--optimizer=sign"],
     ),
-    "loss": (
-        "training/losses.py",
-        '"regression_error": regression_error,',
-        '"regression_error": regression_error,\n    "doubled": lambda logits, y: 2 * cross_entropy(logits, y),',
-        ["--loss=doubled"],
-    ),
     "measure": (
         "training/metrics.py",
         '    "l1norm": lambda',
@@ -105,39 +114,31 @@ CHANGES = {
         [],
     ),
 }  # fmt: skip
+PROGRAM = """
+import contextlib, importlib, io, json, sys
+for script, *flags in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            status = importlib.import_module(script).main(flags)
+        except SystemExit as stop:
+            status = stop.code
+    print(json.dumps([status, out.getvalue()]))
+"""
 
 
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    names = shutil.ignore_patterns(".*", "runs", "assets", "tests", "raw", "__pycache__")
-    return shutil.copytree(REPOSITORY, tmp_path_factory.mktemp("original") / "copy", ignore=names)
-
-
-@pytest.fixture
-def script(place, original):
-    """Runs a script of a copy of the repository in which something has been changed."""
-    copy = shutil.copytree(original, place / "copy")
-
-    def changed(file: str, old, new) -> None:
-        if old is None:
-            (copy / file).write_text(new.lstrip())
-            return
-        text = (copy / file).read_text()
-        for before, after in [(old, new)] if isinstance(old, str) else zip(old, new, strict=True):
-            assert text.count(before) == 1, before
-            text = text.replace(before, after)
-        (copy / file).write_text(text)
-
-    def called(name: str, *flags: str) -> str:
-        environment = {**os.environ, "PYTHONPATH": ""}
-        done = subprocess.run(
-            [sys.executable, str(copy / f"{name}.py"), *flags], capture_output=True, text=True, env=environment
-        )
-        assert (done.returncode, done.stderr) == (0, ""), done
-        return done.stdout
-
-    called.changed = changed
-    return called
+def change(copy: Path, file: str, old, new) -> None:
+    """Put something into a file of a copy of the repository."""
+    if old is None:
+        (copy / file).write_text(new.lstrip())
+        room = file.partition("/")[0]
+        old, new, before, line = LISTED[room]
+        change(copy, f"{room}/__init__.py", (old, before), (new, line + before))
+        return
+    text = (copy / file).read_text()
+    for before, after in [(old, new)] if isinstance(old, str) else zip(old, new, strict=True):
+        assert text.count(before) == 1, before
+        text = text.replace(before, after)
+    (copy / file).write_text(text)
 
 
 def size_for(flags: list[str]) -> list[str]:
@@ -148,98 +149,64 @@ def size_for(flags: list[str]) -> list[str]:
     return [flag for flag in TINY if not any(name in flag for name in unused)]
 
 
-def test_readme_s_task_word_for_word(script):
-    script.changed("data/majority.py", None, TASK)
+@pytest.mark.slow
+def test_each_choice_is_added_in_one_place_and_is_a_flag_that_trains(place):
+    names = shutil.ignore_patterns(".*", "runs", "assets", "tests", "raw", "__pycache__")
+    copy = shutil.copytree(REPOSITORY, place / "copy", ignore=names)
+    commands = []
+    for choice, (file, old, new, flags) in CHANGES.items():
+        change(copy, file, old, new)
+        commands.append(["main", *size_for(flags), *flags, "--retrain_num_epochs=20", f"--root={choice}"])
+        commands.append(["main", *[flag for flag in flags if "--task" in flag or "--model" in flag], "--help"])
     program, name, *flags = shlex.split(COMMAND)
     assert program == "python"
-    said = script(name.removesuffix(".py"), *flags, "--num_epochs=30", "--save_every=10", "--device=cpu")
-    assert "(ticket)" in said
-    assert "majority_seed42" in said
-
-
-@pytest.mark.parametrize("choice", CHANGES)
-def test_one_file_is_touched_and_it_trains(script, choice):
-    file, old, new, flags = CHANGES[choice]
-    script.changed(file, old, new)
-    said = script("main", *size_for(flags), *flags, "--retrain_num_epochs=20")
-    (dense,), (ticket,) = run_folders("runs")
-    assert f"{ticket} (ticket)" in said
-    name = [flag.partition("=")[2] for flag in flags][:1]
-    for run in (dense, ticket):
-        assert (run / "summary.json").exists()
-        assert not name or f'"{name[0]}"' in (run / "config.json").read_text() or choice == "pruner"
-    assert dense.name.startswith(
-        {"task": "image_mlp_majority_seed42", "model": "lookup_modular_multiply_seed42"}.get(choice, "mlp_")
+    commands.append([name.removesuffix(".py"), *flags, "--num_epochs=30", "--save_every=10", "--device=cpu"])
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(commands)],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(copy)},
     )
-    assert ("smallest0.6" in ticket.name) == (choice == "pruner")
-    assert ("test_margin" in (dense / "metrics.csv").read_text()) == (choice == "measure")
-    # Another flag's value is refused by the same table, and --help lists it.
-    if name:
-        assert name[0] in script(
-            "train" if choice != "pruner" else "prune",
-            *[flag for flag in flags if "--task" in flag or "--model" in flag],
-            "--help",
-        )
-    if choice in ("task", "model"):
-        assert "is reused" in script("prune", *size_for(flags), *flags, "--retrain_num_epochs=20")
-        lines = script("prune", *size_for(flags)[:2], f"--dense_run={dense}", "--prune_at=10", "--retrain_num_epochs=5")
-        assert "test acc" in lines, "the dense run's folder says what its task and model are"
+    assert done.returncode == 0, done.stderr
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [status for status, _ in said] == [0] * len(commands), (said, done.stderr)
+    assert "majority_seed42" in said.pop()[1]
+    for (choice, (_, _, _, flags)), (_, out), (_, shown) in zip(CHANGES.items(), said[::2], said[1::2], strict=True):
+        (dense,), (ticket,) = run_folders(place / choice)
+        assert f"{ticket.name} (ticket)" in out
+        values = [flag.partition("=")[2] for flag in flags][:1]
+        assert all(value in shown for value in values), choice
+        assert all(f'"{value}"' in (ticket / "config.json").read_text() for value in values), choice
+        start = {"task": "image_mlp_majority_seed42", "model": "lookup_modular_multiply_seed42"}.get(choice, "mlp_")
+        assert dense.name.startswith(start)
+        assert ("smallest0.6" in ticket.name) == (choice == "pruner")
+        assert "test_margin" in (dense / "metrics.csv").read_text(), "the measure, of all runs of this copy"
 
 
-def test_an_optimizer_is_one_for_a_run_and_for_a_population_and_keeps_its_whole_state(script):
-    file, old, new, _ = CHANGES["optimizer"]
-    script.changed(file, old, new)
-    size = [*TINY, "--optimizer=sign", "--save_every=10"]
+@pytest.mark.slow
+def test_an_optimizer_of_ones_own_keeps_its_whole_state_and_trains_a_population(place):
+    head = "import torch\nfrom configs.base import MLPConfig\nfrom training.optimizer import Optimizer\n"
+    text = head + OPTIMIZER.partition("\n\n\n#")[0] + "\n\nconfig = MLPConfig(optimizer=Sign)\n"
+    Path("mine.py").write_text(text)
     for root, lengths in (("alone", (250,)), ("parts", (137, 250))):
         for length in lengths:
-            script("train", *size, f"--num_epochs={length}", f"--root={root}")
+            succeed("train", "--config=mine.py", f"--num_epochs={length}", f"--root={root}")
     (alone,), parts = run_folders("alone")[0], run_folders("parts")[0]
     (longer,) = [run for run in parts if "epochs250" in run.name]
     assert (alone / "metrics.csv").read_text() == (longer / "metrics.csv").read_text(), "the momentum has been kept"
     assert bool(load(alone / "state.pth")["optimizer"]["momentum"].any())
-    (alone.parents[1] / "copy" / "my_sweep.py").write_text(
-        "from configs.base import MLPConfig\nfrom configs.sweep import Sweep\n"
-        "sweep = Sweep(MLPConfig(optimizer='sign', num_epochs=250), {'lr': [0.01, 0.05]}, seeds=(42,))\n"
-    )
-    # Without --lr, which is an axis.
-    sweep = ["--config=copy/my_sweep.py", *(flag for flag in TINY if "--lr" not in flag and "epochs" not in flag)]
-    script("sweep", *sweep, "--population=True", "--workers=1", "--root=together")
-    (of_population,) = [run for run in run_folders("together")[0] if "lr0.05" not in run.name]
-    for one, other in zip(rows_of(alone)[:60], rows_of(of_population)[:60], strict=True):
+    small = {"fn_name": "multiply", "p": 7, "frac_train": 0.5, "d_emb": 8, "d_model": 6, "num_epochs": 250}
+    config = load_config("mine.py").but(**small, device="cpu", root="together")
+    configs = [config.but(lr=lr) for lr in (0.01, 0.05)]
+    folders = train_population(configs, lambda config, error: pytest.fail(str(error)))
+    for one, other in zip(rows_of(alone)[:60], rows_of(folders[0].path)[:60], strict=True):
         assert one == pytest.approx(other, rel=1e-3)
-
-
-def test_what_a_new_task_calls_is_part_of_the_code_that_trained_a_run(script):
-    """A method, a constant and the class above it: a run of the task as it was is not one of the task as it is."""
-    task = (
-        TASK.replace("y = (2 * x.sum(1) > self.num_bits).long()\n", "y = self.count(x) % self.CLASSES\n")
-        + """
-    CLASSES: ClassVar[int] = 2
-
-    def count(self, x):
-        return x[:, :3].sum(1)
-"""
-    )
-    script.changed("data/majority.py", None, task)
-    flags = [*size_for(["--task", "--model"]), "--task=majority", "--model=image_mlp"]
-    script("train", *flags)
-    assert "is reused\n" in script("train", *flags)
-    for old, new in (("x[:, :3].sum(1)", "x[:, :2].sum(1)"), ("ClassVar[int] = 2", "ClassVar[int] = 1")):
-        script.changed("data/majority.py", None, task.replace(old, new))
-        assert "the code that trains has changed since" in script("train", *flags), new
-    script.changed("data/majority.py", None, task + "\n    def unused(self):\n        return 1\n")
-    assert "is reused\n" in script("train", *flags)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        (
-            'name: ClassVar[str] = "majority"',
-            'name: ClassVar[str] = "mnist"',
-            ["Mnist in data.mnist has the name"],
-        ),
-        ('    name: ClassVar[str] = "majority"\n', "", ["Majority in data.majority has no name"]),
         ("num_bits", "d_model", ["d_model: a field of task, model and config must have a name of its own"]),
         (
             "(2 * x.sum(1) > self.num_bits).long()",
@@ -249,11 +216,8 @@ def test_what_a_new_task_calls_is_part_of_the_code_that_trained_a_run(script):
         ("(2 * x.sum(1) > self.num_bits).long()", "x[:, :3].sum(1) % 2.0", ["labels are torch.int64", "torch.float32"]),
     ],
 )
-def test_a_task_that_cannot_be_one_is_told(script, old, new, words):
-    script.changed("data/majority.py", None, TASK.replace(old, new))
-    flags = [*size_for(["--task", "--model"]), "--task=majority", "--model=image_mlp"]
-    with pytest.raises(AssertionError) as caught:
-        script("train", *flags)
-    for word in words:
-        assert word in str(caught.value)
-    assert not list(run_folders("runs")[0]) if os.path.exists("runs") else True
+def test_a_task_that_cannot_be_one_is_told(place, old, new, words):
+    rest = "\nfrom configs.base import Dense\nfrom models.mlp import ImageMLP\nconfig = Dense(task=Majority(), model=ImageMLP())\n"
+    Path("mine.py").write_text(TASK.replace(old, new) + rest)
+    assert_refused(call("train", "--config=mine.py", size=("--device=cpu", "--num_epochs=5")), *words)
+    assert not list(place.rglob("config.json"))

@@ -1,4 +1,4 @@
-"""Every command of README, word for word, at a tiny size."""
+"""The scripts as a user calls them: the whole story, what is recommended next, --help, and how rooms import each other."""
 
 import ast
 import inspect
@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 from scripts import REPOSITORY, TINY, TINY_TRANSFORMER, call, load, readings, rows_of, run_folders, succeed
 
-import visualize
-from configs.base import Dense, MLPConfig, TransformerConfig
+from configs.base import Dense, MLPConfig
 from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 
 FREE = "--device=cpu --threads=1"  # not part of a run's identity
@@ -39,6 +38,7 @@ def run(command: str, size: tuple[str, ...] = TINY, draw: bool = False):
     return succeed(script.removesuffix(".py"), *flags, size=size, draw=draw)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "dense_config", "ticket_config", "kind"),
     [
@@ -47,7 +47,7 @@ def run(command: str, size: tuple[str, ...] = TINY, draw: bool = False):
     ],
     ids=["mlp", "transformer"],
 )
-def test_train_prune_visualize(place, size, dense_config, ticket_config, kind, capsys):
+def test_train_prune_visualize(place, size, dense_config, ticket_config, kind):
     outcome = run(f"python train.py --config {dense_config}", size, draw=True)
     (dense,), _ = run_folders("runs")
     assert dense.name.startswith(f"{kind}_multiply_seed42")
@@ -57,16 +57,13 @@ def test_train_prune_visualize(place, size, dense_config, ticket_config, kind, c
     for text in (f"{dense} (dense)", f"{ticket} (ticket)", f"picture       {ticket / 'comparison.png'}"):
         assert text in outcome.out
     assert load(ticket / "mask.pth")["source"]["epoch"] == 30
-    command = (
-        f"python visualize.py --grok_weight_path {dense / 'final.pth'} --weight_folder {dense} "
-        f"--ticket_folder {ticket} --output_folder pictures"
-    )
-    assert visualize.main(shlex.split(command)[2:]) == 0, capsys.readouterr().err
+    flags = f"--grok_weight_path {dense / 'final.pth'} --weight_folder {dense} --ticket_folder {ticket}"
+    succeed("visualize", *flags.split(), "--output_folder", "pictures", size=())
     for name in GIFS:
         assert (place / "pictures" / name).read_bytes().startswith(b"GIF8")
 
 
-def test_main_tells_the_whole_story(place, capsys):
+def test_main_tells_the_whole_story(place):
     outcome = run("python main.py --dataset=modular_addition --pruning_rate=0.6 --seed=42", draw=True)
     (dense,), (ticket,) = run_folders("runs")
     tables = [row.split("|") for row in readings(outcome.out)]
@@ -89,14 +86,6 @@ def test_main_tells_the_whole_story(place, capsys):
     assert picture.read_bytes().startswith(b"\x89PNG")
     for text in (f"{dense} (dense)", f"{ticket} (ticket)", f"picture       {picture}"):
         assert text in outcome.out
-    # And what it says to type next works.
-    after = outcome.out.partition("Next:")[2].replace("\\\n", " ")
-    follow = next(line for line in after.splitlines() if "python visualize.py" in line)
-    assert visualize.main(shlex.split(follow)[2:]) == 0, capsys.readouterr().err
-    assert (ticket / "visualize" / GIFS[0]).exists()
-    follow = next(line for line in after.splitlines() if "python main.py" in line)
-    run(follow)
-    assert len(run_folders("runs")[1]) == 2
 
 
 MNIST = (
@@ -115,7 +104,6 @@ OWN = tuple(flag for flag in TINY if flag.partition("=")[0] not in ("--fn_name",
     [
         ([], TINY),
         (["--config=configs/config_pruning_transformer.py"], TINY_TRANSFORMER),
-        (["--config=configs/config_pruning_transformer.py", "--num_layers=2"], TINY_TRANSFORMER),
         (["--dataset=mnist"], MNIST),
         (["--use_mask=False"], TINY),
         (["--prune_at=init"], TINY),
@@ -123,9 +111,10 @@ OWN = tuple(flag for flag in TINY if flag.partition("=")[0] not in ("--fn_name",
         (["--dense_run=elsewhere/dense"], ()),
         (["--dataset=my table.npz", "--num_layers=1"], OWN),
     ],
-    ids=["mlp", "transformer", "two layers", "mnist", "no mask", "init", "only_add", "named", "own pairs"],
+    ids=["mlp", "transformer", "mnist", "no mask", "init", "only_add", "named", "own pairs"],
 )
-def test_what_main_recommends_works_for_that_kind_of_run(place, flags, size):
+def test_what_main_recommends_fits_that_kind_of_run(place, flags, size):
+    """The pictures, with paths that are there; and another mask, by the same command."""
     if "--dense_run=elsewhere/dense" in flags:
         succeed("train", "--root=made")
         Path("elsewhere").mkdir()
@@ -133,19 +122,22 @@ def test_what_main_recommends_works_for_that_kind_of_run(place, flags, size):
     pairs = np.stack(np.meshgrid(range(7), range(7)), -1).reshape(-1, 2)
     np.savez("my table.npz", x=pairs, y=pairs.max(1), p=7)
     told = succeed("main", *flags, size=size).out.partition("Next:")[2].replace("\\\n", " ")
-    commands = [line.strip() for line in told.splitlines() if line.strip().startswith("python ")]
-    assert len(commands) == (1 if "--use_mask=False" in flags else 2)
-    folders = len(run_folders("runs")[0]), len(run_folders("runs")[1])
-    for command in commands:
-        followed = shell(command, place)
-        assert followed.returncode == 0, followed.stderr
-    expected = folders if "--use_mask=False" in flags else (folders[0], folders[1] + 1)
-    assert (len(run_folders("runs")[0]), len(run_folders("runs")[1])) == expected, "another mask of the same dense run"
+    look = shlex.split(next(line for line in told.splitlines() if "python visualize.py" in line))[2:]
+    paths = dict(zip(look[::2], look[1::2], strict=True))
+    assert Path(paths["--grok_weight_path"]).name == "final.pth"
+    for name in ("--grok_weight_path", "--weight_folder", "--ticket_folder"):
+        assert Path(paths[name]).exists()
+    other = re.search(r"another mask, with the same command and (--prune_at=\w+), or", told)
+    assert (other is None) == ("--use_mask=False" in flags)
+    if other:
+        before = run_folders("runs")
+        succeed("main", *[flag for flag in flags if "prune_at" not in flag], other[1], size=size)
+        after = run_folders("runs")
+        assert (after[0], len(after[1])) == (before[0], len(before[1]) + 1)
 
 
-@pytest.mark.parametrize(
-    "script", ["main", "train", "prune", "sweep", "visualize", "analyze", "report", "train_mnist", "prune_mnist"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["main", "train", "prune", "sweep", "report", "train_mnist", "prune_mnist"])
 def test_ctrl_c_in_the_first_second_leaves_no_traceback(place, script):
     """While the imports run."""
     with subprocess.Popen(
@@ -189,39 +181,37 @@ def test_more_flags(place):
     run("python main.py --seed 3 --num_epochs 25 --retrain_weight_decay=0 --pruning_rate 0.8")
     _, (ticket,) = run_folders("runs")
     stored = json.loads((ticket / "config.json").read_text())
-    assert stored["identity"]["retraining"] == {
-        "lr": 0.01, "weight_decay": 0.0, "num_epochs": 25, "save_at": [], "stop_after_gen": False
-    }  # fmt: skip
+    assert stored["asked_for"][0]["retrain"] == {"weight_decay": 0.0}
+    assert stored["training"]["num_epochs"] == 25
     assert (stored["config"]["seed"], stored["config"]["pruning_rate"]) == (3, 0.8)
+
+
+def test_iterative_pruning_is_a_run_a_round(place):
+    run("python main.py --pruning_iterations=3 --pruning_rate=0.6")
+    _, tickets = run_folders("runs")
+    rates = sorted(load(ticket / "mask.pth")["pruning_rate"] for ticket in tickets)
+    assert rates == pytest.approx([1 - 0.4 ** (1 / 3), 1 - 0.4 ** (2 / 3), 0.6], abs=0.01)
+    again = run("python main.py --pruning_iterations=3 --pruning_rate=0.6")
+    assert again.out.count("is finished and is reused") == 4
 
 
 # ---- as processes, the way a user starts them
 
 
-def test_train_and_prune_as_processes(place):
-    flags = "--num_epochs 20 --p 7 --d_emb 8 --d_model 6 " + FREE
-    made = shell(f"python train.py --config configs/config.py {flags}", place)
-    assert (made.returncode, made.stderr) == (0, "")
-    asked = shell(f"python prune.py --config configs/config_pruning.py {flags}", place)
-    assert (asked.returncode, asked.stderr) == (0, "")
-    (dense,), (ticket,) = run_folders(place / "runs")
-    assert len(rows_of(dense)) == len(rows_of(ticket)) == 21
-
-
-def test_a_loop_over_rates_in_a_shell_and_visualize_as_processes(place):
+@pytest.mark.slow
+def test_a_loop_over_rates_in_a_shell(place):
+    flags = f"--num_epochs 20 --p 7 --d_emb 8 --d_model 6 {FREE}"
     loop = (
-        "for rate in 0.2 0.9; do python main.py --pruning_rate=$rate --prune_at=generalization "
-        f"--num_epochs 20 --p 7 --d_emb 8 --d_model 6 {FREE} || exit; done"
+        f"for rate in 0.2 0.9; do python main.py --pruning_rate=$rate --prune_at=generalization {flags} || exit; done"
     )
     done = shell(loop, place)
     assert (done.returncode, done.stderr) == (0, "")
     (dense,), tickets = run_folders(place / "runs")
     assert done.stdout.count(f"runs/{dense.name} is finished and is reused") == 1
     assert [load(ticket / "mask.pth")["pruning_rate"] for ticket in tickets] == [0.2, 0.9]
-    command = f"--grok_weight_path {dense / 'final.pth'} --weight_folder {dense} --ticket_folder {tickets[0]}"
-    seen = shell(f"python visualize.py {command} --output_folder pictures", place)
-    assert (seen.returncode, seen.stderr) == (0, "")
-    assert (place / "pictures" / GIFS[0]).exists()
+    for script, config in (("train", "config"), ("prune", "config_pruning")):
+        asked = shell(f"python {script}.py --config configs/{config}.py {flags} --root fresh", place)
+        assert (asked.returncode, asked.stderr) == (0, "")
 
 
 # Each room with those that it may import besides itself.
@@ -235,8 +225,20 @@ ROOMS = {
     "configs": {"common", "data", "models", "pruning", "training"},
     "experiments": {"common", "analysis", "models", "data", "pruning", "training", "configs", "figures"},
     "figures": {"common", "analysis", "training"},
-    "measures": {"common", "analysis", "training", "pruning", "experiments"},
-    "reporting": {"common", "analysis", "training", "configs", "experiments", "measures", "figures"},
+    "measures": {"common", "analysis", "data", "training", "pruning", "configs", "experiments", "figures", "reporting"},
+    "reporting": {"common", "analysis", "data", "models", "training", "configs", "experiments", "figures"},
+    "studies": {
+        "common",
+        "analysis",
+        "data",
+        "pruning",
+        "training",
+        "configs",
+        "experiments",
+        "measures",
+        "figures",
+        "reporting",
+    },
 }
 
 
@@ -254,7 +256,7 @@ def test_imports_point_one_way_and_all_but_scripts_have_a_room():
     }
     assert {path.stem for path in REPOSITORY.glob("*.py")} == scripts_at_the_root
     for room, may_import in ROOMS.items():
-        for path in (REPOSITORY / room).glob("*.py"):
+        for path in (REPOSITORY / room).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 names = [node.module] if isinstance(node, ast.ImportFrom) else []
                 names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -267,7 +269,7 @@ def test_imports_point_one_way_and_all_but_scripts_have_a_room():
 def test_importing_does_nothing(place):
     """No folder made, no argument parsed, nothing said, and wandb and matplotlib left alone until they are used."""
     rooms = ROOMS
-    paths = [*REPOSITORY.glob("*.py"), *(path for room in rooms for path in (REPOSITORY / room).glob("*.py"))]
+    paths = [*REPOSITORY.glob("*.py"), *(path for room in rooms for path in (REPOSITORY / room).rglob("*.py"))]
     names = [".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__") for path in paths]
     assert {"main", "train", "prune", "visualize", "configs.config", "experiments.wandb_logger"} <= set(names)
     program = f"""
@@ -300,34 +302,51 @@ def meanings(config: Dense) -> dict[str, str]:
     return found
 
 
+def set_in_a_file_only(config: Dense) -> set[str]:
+    """The fields whose annotation begins with Suppress."""
+    ancestors = [cls for part in (config, config.task, config.model) for cls in type(part).__mro__[:-1]]
+    return {name for cls in ancestors for name, hint in vars(cls).get("__annotations__", {}).items()
+            if "Suppress" in str(hint)}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("script", "config", "usual"),
     [
         ("train", "configs/config.py", MLPConfig),
         ("prune", "configs/config_pruning.py", MLPTicketConfig),
         ("main", "configs/config_pruning.py", MLPTicketConfig),
-        ("train", "configs/config_transformer.py", TransformerConfig),
         ("main", "configs/config_pruning_transformer.py", TransformerTicketConfig),
+        ("sweep", "my_sweep.py", MLPTicketConfig),
     ],
 )
 def test_help_tells_what_every_field_means(place, monkeypatch, script, config, usual):
     monkeypatch.setenv("COLUMNS", "90")
+    (place / "my_sweep.py").write_text("from configs.sweep import Sweep\nfrom configs.ticket import MLPTicketConfig\n"
+                                       "sweep = Sweep(MLPTicketConfig())")  # fmt: skip
     outcome = call(script, f"--config={config}", "--help", size=())
     assert (outcome.status, outcome.err) == (0, "")
-    text = " ".join(outcome.out.replace("│", " ").replace("|", " ").split())
-    told = meanings(usual())
-    names = set(usual().as_dict())
-    assert set(told) == names - {"task", "model"}
-    for name in told:
-        assert f"--{name} " in text, name
-        meaning = " ".join(told[name].replace("|", " ").split())
-        assert meaning in text, name
+    text = " ".join("".join(" " if char in "│╭╮╰╯─|" else char for char in outcome.out).split())
+    told, hidden = meanings(usual()), set_in_a_file_only(usual())
+    assert {"task", "model"} < hidden
+    shown = {name for name in told if f" --{name} " in f" {text}"}
+    assert shown == {*told} - hidden
+    for name in shown:
+        assert " ".join(told[name].replace("|", " ").split()) in text, name
+    assert 20 <= len(shown) <= 45, "about forty-five with those of the script"
     for name in ("task", "model"):
         assert f"--{name} {{" in text, name
-    assert "--rerun" in text
-    assert "--config" in text
-    assert ("--checkpoint" in text) == ("prune_at" in names)
-    assert not list(place.iterdir())
+    assert ("--checkpoint" in text) == ("prune_at" in told)
+
+
+def test_help_sorts_the_flags_into_four_groups(place):
+    text = call("main", "--help", size=()).out
+    groups = re.findall(r"^\W*(\w+) options", text, re.MULTILINE)
+    assert [name for name in groups if name in ("run", "ticket", "training", "where")] == [
+        "run",
+        "ticket",
+        "training",
+        "where",
+    ]
 
 
 # ---- what is said

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import scripts
@@ -23,13 +24,14 @@ from scripts import (
 )
 from torch.func import functional_call
 
-import sweep
-from common.errors import NothingToDo
+from common.errors import NothingToDo, UserError
 from common.randomness import generator
 from configs.ticket import MLPTicketConfig
-from experiments.jobs import job_of
-from experiments.train_jobs import run_job, run_population
-from pruning.controls import CONTROLS, Setting, swap_edges, units_of
+from experiments import trainer
+from experiments.populations import train_population
+from experiments.trainer import train_one
+from models import MLP, ImageMLP, Transformer
+from pruning.controls import CONTROLS, Setting, swap_edges
 from pruning.masks import make_mask
 from pruning.scores import Network, score
 from training.metrics import logit_std
@@ -46,20 +48,20 @@ SIZES = {
 }
 
 
-def setting_of(kind="mlp", rate=0.6, per_matrix=False, seed=0) -> Setting:
+def setting_of(kind="mlp", rate=0.6, seed=0) -> Setting:
     model, other = build(kind, seed), build(kind, seed + 1)
     x = torch.randint(7, (12, 2), generator=generator(seed, "x"))
     x = torch.rand(12, 11, generator=generator(seed, "x")) if kind == "image" else x
     init = {name: weight.detach() for name, weight in model.named_parameters()}
     mask = make_mask(score("random", Network(init), generator(seed, "mask")), rate)
-    final = {name: weight.detach() * 2 for name, weight in model.named_parameters()}
 
     @torch.no_grad()
     def std(weights):
         return float(logit_std(functional_call(model, weights, (x,))))
 
     redraw = lambda: {name: weight.detach() for name, weight in other.named_parameters()}
-    return Setting(mask, init, final, generator(seed, "control"), redraw, std, per_matrix)
+    units = {"mlp": MLP, "transformer": Transformer, "image": ImageMLP}[kind]().units(list(mask))
+    return Setting(mask, init, generator(seed, "control"), redraw, std, units)
 
 
 def norm(weights, order) -> float:
@@ -110,10 +112,11 @@ def test_reinit_is_the_mask_on_another_init():
     assert all(not init[name].equal(weight) for name, weight in setting.init.items())
 
 
-@pytest.mark.parametrize("per_matrix", [False, True])
-@pytest.mark.parametrize(("control", "order"), [("same_l1", 1), ("same_l2", 2), ("same_l2_logits", 2)])
-def test_the_norm_is_the_tickets(control, order, per_matrix):
-    setting = setting_of(per_matrix=per_matrix)
+@pytest.mark.parametrize(
+    "control", [name for name in CONTROLS if name.startswith("same_l1") or name.startswith("same_l2")]
+)
+def test_the_norm_is_the_tickets(control):
+    setting, order, per_matrix = setting_of(), int(control[6]), control.endswith("per_matrix")
     mask, init, _ = CONTROLS[control](setting)
     assert mask is None
     assert norm(init, order) == pytest.approx(norm(setting.ticket(), order), rel=1e-6)
@@ -127,7 +130,7 @@ def test_the_norm_is_the_tickets(control, order, per_matrix):
 
 
 @pytest.mark.parametrize("kind", ["mlp", "transformer", "image"])
-@pytest.mark.parametrize("control", ["same_logits", "same_l2_logits"])
+@pytest.mark.parametrize("control", [name for name in CONTROLS if "logits" in name])
 def test_the_logit_scale_is_the_tickets(control, kind):
     setting = setting_of(kind)
     _, init, multiplier = CONTROLS[control](setting)
@@ -170,27 +173,37 @@ def test_pruned_neurons_removes_units_that_are_cut_off_whole():
     assert not cut["W_U"]
 
 
-@pytest.mark.parametrize("kind", ["mlp", "transformer", "image"])
-def test_units_count_the_same_on_both_sides(kind):
-    shapes = {name: weight.shape for name, weight in build(kind).named_parameters()}
-    units = units_of(list(shapes))
-    assert len(units) == {"mlp": 4, "transformer": 2, "image": 3}[kind]
-    for sides in units:
-        assert len({shapes[name][axis] for name, axis in sides}) == 1
+def test_a_model_that_does_not_know_its_units_is_told_so():
+    with pytest.raises(UserError, match="pruned_neurons: the model does not say"):
+        CONTROLS["pruned_neurons"](replace(setting_of(), units=None))
+
+
+@pytest.mark.parametrize("control", [name for name in CONTROLS if name != "pruned_neurons"])
+def test_vectors_are_no_part_of_a_control(control):
+    """They stay as they are drawn, but for a fresh init, and have no mask."""
+    setting = setting_of()
+    bias = torch.tensor([0.5, -0.25])
+    setting = replace(setting, init=setting.init | {"bias": bias})
+    plain = replace(setting, logit_std=lambda weights: float(len(weights)))
+    plain = replace(plain, redraw=lambda: setting.redraw() | {"bias": bias + 1})
+    mask, init, _ = CONTROLS[control](plain)
+    assert mask is None or "bias" not in mask
+    assert init["bias"].equal(bias + (control == "reinit"))
 
 
 # ---- through the scripts
 
 
-@pytest.fixture
-def place_with_data(place, monkeypatch):
-    monkeypatch.setitem(scripts.SCRIPTS, "sweep", sweep.main)
-    return place
-
-
-@pytest.mark.parametrize("kind", SIZES)
-@pytest.mark.parametrize("control", CONTROLS)
-def test_every_control_trains_and_its_folder_holds_what_it_trained_from(place_with_data, kind, control):
+@pytest.mark.parametrize(
+    ("kind", "control"),
+    [("mlp", control) for control in CONTROLS]
+    + [
+        (kind, control)
+        for kind in ("transformer", "mnist")
+        for control in ("shuffled", "same_l2_logits", "pruned_neurons")
+    ],
+)
+def test_every_control_trains_and_its_folder_holds_what_it_trained_from(place, kind, control):
     outcome = succeed("main", f"--control={control}", "--prune_at=30", "--retrain_num_epochs=3", size=SIZES[kind])
     (dense,), controls = run_folders("runs")
     if not controls:
@@ -199,7 +212,7 @@ def test_every_control_trains_and_its_folder_holds_what_it_trained_from(place_wi
     (run,) = controls
     stored = json.loads((run / "config.json").read_text())
     assert stored["config"]["control"] == control
-    assert (stored["logit_multiplier"] is None) == ("logits" not in control)
+    assert (stored["content"]["logit_multiplier"] is None) == ("logits" not in control)
     start, init = load(run / "init.pth")["model"], load(dense / "init.pth")["model"]
     has_mask = not control.startswith("same")
     assert (run / "mask.pth").exists() == has_mask
@@ -223,20 +236,22 @@ def test_the_logits_of_a_run_are_multiplied_and_the_std_of_the_ticket_is_its_own
     assert rows_of(run_folders("runs")[0][0])[0][column] > 1.05 * first[0]
 
 
-def test_a_population_of_controls_has_a_multiplier_each(place, in_float64):
+def raises(config, error):
+    raise error
+
+
+def test_a_population_of_controls_has_a_multiplier_each(place, in_float64, monkeypatch):
+    monkeypatch.setattr(trainer, "plot_curves", scripts._touch)
     base = MLPTicketConfig(
         fn_name="multiply", p=7, frac_train=0.5, d_emb=8, d_model=6, lr=0.01, num_epochs=40, save_every=10, device="cpu"
     )
     configs = [base.but(control=control) for control in (None, "same_logits", "same_l2_logits", "same_l2", "reinit")]
     folders = {}
     for root in ("alone", "together"):
-        run_job(job_of(base.but(root=root).dense()))
-        jobs = [job_of(config.but(root=root), root == "together") for config in configs]
-        for job in jobs if root == "alone" else []:
-            run_job(job)
-        if root == "together":
-            run_population(jobs)
-        folders[root] = [job.folder.path for job in jobs]
+        train_one(base.but(root=root).dense())
+        own = [config.but(root=root) for config in configs]
+        together = train_population(own, raises) if root == "together" else [train_one(config) for config in own]
+        folders[root] = [folder.path for folder in together]
     for one, other in zip(folders["alone"], folders["together"], strict=True):
         for row, same in zip(rows_of(one), rows_of(other), strict=True):
             assert row == pytest.approx(same, rel=1e-9), one.name
@@ -253,11 +268,11 @@ def test_an_interrupted_control_goes_on_bit_for_bit(place):
     assert_same_run(run_folders("one")[1][0], longer[0])
 
 
-def test_a_sweep_over_controls_counts_what_does_not_apply_as_done(place_with_data):
-    (place_with_data / "controls.py").write_text(
+def test_a_sweep_over_controls_counts_what_does_not_apply_as_done(place):
+    (place / "controls.py").write_text(
         "from configs.ticket import MLPTicketConfig\nfrom configs.sweep import Sweep\n"
         "sweep = Sweep(MLPTicketConfig(fn_name='multiply', p=7, frac_train=0.5, d_emb=8, d_model=6, num_epochs=20, save_every=10,"
-        " pruning_rate=0.1, prune_at='20', device='cpu'), {'control': [None, 'shuffled', 'pruned_neurons']}, seeds=(0,))\n"
+        " pruning_rate=0.1, prune_at='20', device='cpu'), axes={'control': [None, 'shuffled', 'pruned_neurons']}, seeds=(0,))\n"
     )
     flags = ("--config=controls.py", "--workers=1")
     assert "4 of 4 runs are done, 0 failed" in succeed("sweep", *flags, size=()).out

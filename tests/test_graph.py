@@ -1,27 +1,34 @@
 """Masks as graphs, against networkx on small random ones."""
 
 import math
+from collections import Counter
+from itertools import product
 
 import networkx as nx
 import numpy as np
 import pytest
+import scipy.stats
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from networks import build, weights_of
 
+from analysis import graph
 from analysis.graph import (
     bipartite_path_length,
     chain,
     clustering,
     mean_and_unreachable,
-    num_components,
     num_isolated,
     path_lengths,
+    same_degrees,
     spectral_gaps,
     towards_output,
     weighted_spectral_gap,
 )
+from common.randomness import generator
+from pruning.controls import swap_edges
 
 pytestmark = pytest.mark.numerics
 
@@ -57,7 +64,6 @@ def test_one_matrix(edges):
     assert apart == pytest.approx(np.mean(np.isinf(between)))
     each = nx.bipartite.latapy_clustering(graph)
     assert clustering(edges) == pytest.approx(np.mean(list(each.values())))
-    assert num_components([edges]) == nx.number_connected_components(graph)
     eigenvalues = np.append(np.sort(np.linalg.eigvalsh(nx.to_numpy_array(graph, weight=None)))[::-1], 0)
     first, second = eigenvalues[0], max(eigenvalues[1], 0)
     k = np.mean([degree for _, degree in graph.degree])
@@ -77,8 +83,6 @@ def test_paths_through_a_network(layers):
     for source, row in enumerate(found):
         reached = nx.single_source_dijkstra_path_length(graph, (0, source))
         assert row.tolist() == [reached.get((3, output), math.inf) for output in range(len(row))]
-    whole = graph_of(*layers).to_undirected()
-    assert num_components(layers) == nx.number_connected_components(whole)
 
 
 def test_complete_graphs_and_a_cycle():
@@ -112,3 +116,45 @@ def test_the_chain_of_a_network_leads_from_its_inputs_to_its_outputs(kind):
 
 def test_a_transformer_is_no_chain():
     assert chain(list(weights_of(build("transformer")))) is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(MASKS, st.integers(0, 9))
+def test_a_random_mask_keeps_the_degrees(edges, seed):
+    before = edges.copy()
+    made = same_degrees(edges, np.random.default_rng(seed))
+    assert made.sum(0).tolist() == edges.sum(0).tolist()
+    assert made.sum(1).tolist() == edges.sum(1).tolist()
+    np.testing.assert_array_equal(edges, before, "the mask itself stays")
+
+
+@pytest.mark.parametrize(
+    "edges", [np.eye(3), [[1, 1, 0, 0], [0, 1, 1, 0], [1, 0, 0, 1]], [[1, 0], [0, 1], [1, 1], [0, 1]]]
+)
+def test_all_masks_with_the_same_degrees_are_equally_likely(edges, monkeypatch):
+    monkeypatch.setattr(graph, "ROUNDS", 12)
+    edges, draws = np.array(edges, dtype=bool), 500
+    sums = edges.sum(0).tolist(), edges.sum(1).tolist()
+    every = [np.reshape(one, edges.shape) for one in product([False, True], repeat=edges.size)]
+    every = [one.tobytes() for one in every if (one.sum(0).tolist(), one.sum(1).tolist()) == sums]
+    numbers = np.random.default_rng(0)
+    drawn = Counter(np.ascontiguousarray(same_degrees(edges, numbers)).tobytes() for _ in range(draws))
+    assert set(drawn) == set(every)
+    assert scipy.stats.chisquare([drawn[one] for one in every]).pvalue > 1e-3
+
+
+def test_the_random_masks_are_those_of_the_control():
+    """Swaps of two edges, one after the other, as the control shuffled_degrees makes them, and the faster way here."""
+    numbers = np.random.default_rng(0)
+    edges = numbers.random((24, 90)) < np.outer(numbers.uniform(0.2, 1, 24), numbers.uniform(0.2, 1, 90))
+
+    def told(made: list[np.ndarray]) -> np.ndarray:
+        each = [
+            [(one & edges).sum() / edges.sum(), clustering(one), spectral_gaps(one)["spectral_gap"]] for one in made
+        ]
+        return np.mean(each, axis=0), np.std(each, axis=0)
+
+    swapped, spread = told([swap_edges(torch.tensor(edges), generator(seed, "swap")).numpy() for seed in range(20)])
+    found, _ = told([same_degrees(edges, numbers) for _ in range(20)])
+    assert (np.abs(found - swapped) < 4 * spread * (2 / 20) ** 0.5).all()
+    assert swapped[0] < 0.7, "hardly any edge is where it was"

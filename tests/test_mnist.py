@@ -12,22 +12,33 @@ import pytest
 import scripts
 import torch
 import torch.nn.functional as F
-from scripts import assert_refused, assert_same_run, bits, call, load, rows_of, run_folders, snapshot, succeed
+from scripts import (
+    assert_refused,
+    assert_same_run,
+    bits,
+    call,
+    config_file,
+    load,
+    rows_of,
+    run_folders,
+    snapshot,
+    succeed,
+)
 
-import prune_mnist
-import train_mnist
 import visualize
 from benchmarks import mnist as benchmark
 from common.randomness import generator
-from configs.base import NOT_IDENTITY, MnistConfig
+from common.ranges import is_setting
+from configs.base import MnistConfig
 from configs.ticket import MnistTicketConfig
 from data import mnist_files
-from data.mnist import mnist_split
-from experiments import members, train_jobs
-from experiments.checkpoints import list_checkpoints
-from experiments.components import build_model, build_split
-from experiments.jobs import job_of
-from experiments.recording import Recorder
+from data.mnist import Mnist
+from experiments import trainer
+from experiments.build import build_model, build_split
+from experiments.populations import train_population
+from experiments.reader import list_checkpoints
+from experiments.recorder import Recorder
+from experiments.trainer import train_one
 from reporting.tables import read_result
 from training import loop
 from training.loop import Schedule
@@ -45,8 +56,6 @@ def small_mnist():
         patch.setenv("MNIST_ROOT", str(FIXTURES))
         patch.setattr(mnist_files, "DEFAULT_ROOT", Path("/nonexistent/mnist"))
         patch.setattr(mnist_files, "MIRRORS", ("http://127.0.0.1:9/",))  # the port that discards: nobody answers
-        patch.setitem(scripts.SCRIPTS, "train_mnist", train_mnist.main)
-        patch.setitem(scripts.SCRIPTS, "prune_mnist", prune_mnist.main)
         yield
 
 
@@ -56,6 +65,11 @@ def works(script: str, *flags, **how):
 
 def fails(script: str, *flags):
     return call(script, *flags, size=SIZE)
+
+
+def in_batches(batch_size, folder=Path()) -> list[str]:
+    """The flag for batches of that size, which a config file alone can ask for; none for None."""
+    return [config_file("MnistTicketConfig", folder / "batches.py", batch_size=batch_size)] if batch_size else []
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +84,7 @@ def story(tmp_path_factory):
 def batched(tmp_path_factory):
     """A run with four batches an epoch."""
     root = tmp_path_factory.mktemp("batched")
-    works("train_mnist", "--batch_size=32", f"--root={root}")
+    works("train_mnist", *in_batches(32, root.parent), f"--root={root}")
     return run_folders(root)[0][0]
 
 
@@ -93,13 +107,12 @@ def test_what_main_says_of_mnist(story):
     assert "t_gen (test acc >= 0.8)" in said
     assert "dense mnist" not in said.split("run folders")[1]
     assert "frequenc" not in said
-    assert "python main.py --config configs/config_pruning_mnist.py --num_epochs 12" in said
-    assert "--prune_at=init --pruning_rate=0.6" in said
+    assert "Next: another mask, with the same command and --prune_at=init, or another --pruning_rate" in said
 
 
 def test_the_neurons_are_shown_by_the_command_that_main_prints(story, place):
     _, said = story
-    command = said.partition("python visualize.py ")[2].partition("\nor ")[0].replace("\\\n", " ")
+    command = said.partition("python visualize.py ")[2].partition("\nNext")[0].replace("\\\n", " ")
     assert visualize.main(command.split()) == 0
     written = Path(command.split()[-1])
     assert {path.name for path in written.iterdir()} == {"input_images.gif", "input_images.png"}
@@ -134,7 +147,7 @@ def test_the_density_of_each_layer_is_printed(story):
 
 def test_memorization_is_epoch_1000_and_generalization_the_last(place):
     assert (MnistTicketConfig().memorization_epoch, MnistTicketConfig().generalization_epoch) == (1_000, 100_000)
-    flags = ("--num_epochs=1200", "--save_every=1000", "--train_size=10", "--d_model=2")
+    flags = ("--num_epochs=1200", "--save_every=1000", "--train_size=10", "--d_model=4")
     works("train_mnist", *flags)
     (dense,), _ = run_folders("runs")
     assert list(list_checkpoints(dense)) == [0, 100, 200, 500, 1000, 1200]
@@ -146,8 +159,7 @@ def test_memorization_is_epoch_1000_and_generalization_the_last(place):
 
 @pytest.mark.parametrize("batch_size", [None, 40])
 def test_an_identity_ticket_is_the_dense_run_bit_for_bit(batch_size, place):
-    batches = [f"--batch_size={batch_size}"] if batch_size else []
-    works("main", "--dataset=mnist", "--pruning_rate=0", *batches)
+    works("main", "--dataset=mnist", "--pruning_rate=0", *in_batches(batch_size))
     (dense,), (ticket,) = run_folders("runs")
     (ticket / "mask.pth").rename(place / "mask.pth")
     assert_same_run(dense, ticket)
@@ -198,7 +210,7 @@ def test_the_original_split_learns_from_the_first_test_images(place):
 def test_balanced_has_as_many_images_of_each_class(place):
     works("train_mnist", "--balanced=True", "--num_epochs=1")
     (folder,), _ = run_folders("runs")
-    split = mnist_split(100, 42, balanced=True)
+    split = Mnist(train_size=100, balanced=True).split(42)
     assert split.train_y.bincount().tolist() == [10] * 10
     assert build_split(CONFIG).train_y.bincount(minlength=10).tolist() != [10] * 10
     sides = (split.train_x.double().numpy(), split.train_y.numpy()), read_fixtures()[1]
@@ -207,7 +219,7 @@ def test_balanced_has_as_many_images_of_each_class(place):
 
 def test_where_the_files_are_is_no_part_of_a_run(story, place, monkeypatch):
     root, _ = story
-    assert "data_root" in NOT_IDENTITY
+    assert not is_setting(Mnist, "data_root")
     elsewhere = place / "elsewhere"
     shutil.copytree(FIXTURES, elsewhere)
     monkeypatch.delenv("MNIST_ROOT")
@@ -247,7 +259,6 @@ def test_a_damaged_file_is_told_in_one_line(place, monkeypatch):
     [
         (["--train_size=301"], "from 1 to 300"),
         (["--train_size=0"], "train_size"),
-        (["--batch_size=0"], "batch_size"),
         (["--balanced=True", "--train_size=101"], "multiple of 10"),
         (["--balanced=True", "--original_split=True"], "drop one of the two"),
         (["--p=7"], "--p"),
@@ -258,10 +269,13 @@ def test_bad_flags_are_told_in_one_message(flags, word, place):
     assert_refused(fails("train_mnist", *flags), word)
 
 
-def test_without_a_dense_run_the_message_holds_the_command_that_makes_it(place):
-    flags = ("--batch_size=50", "--balanced=True")
-    outcome = fails("prune_mnist", *flags)
-    assert_refused(outcome, "configs/config_mnist.py", "--batch_size 50", "--balanced True", "--train_size 100")
+def test_batches_of_nothing_are_told_in_one_message(place):
+    assert_refused(fails("train_mnist", config_file("MnistTicketConfig", batch_size=0)), "batch_size must be")
+
+
+def test_without_a_dense_run_the_message_says_what_makes_it(place):
+    outcome = fails("prune_mnist", "--balanced=True")
+    assert_refused(outcome, "there is no finished dense run at", "balancedTrue", "python main.py with the same flags")
 
 
 # Training
@@ -303,16 +317,16 @@ def orders_of(monkeypatch, *flags) -> list[list[tuple[int, ...]]]:
 
 
 def test_batches_come_in_an_order_that_the_seed_fixes(place, monkeypatch, batched):
-    orders = orders_of(monkeypatch, "--batch_size=32")
+    orders = orders_of(monkeypatch, *in_batches(32))
     assert_same_run(run_folders("runs")[0][0], batched)
     assert len(orders) == 12
     for order in orders:
         assert [len(batch) for batch in order] == [32, 32, 32, 4]
         assert sorted(itertools.chain(*order)) == list(range(100)), "every image once an epoch"
     assert len({tuple(order) for order in orders}) == 12, "an order of its own in each epoch"
-    again = orders_of(monkeypatch, "--batch_size=32", "--root=again", "--num_epochs=3")
+    again = orders_of(monkeypatch, *in_batches(32), "--root=again", "--num_epochs=3")
     assert again == orders[:3]
-    other = orders_of(monkeypatch, "--batch_size=32", "--root=other", "--seed=43", "--num_epochs=3")
+    other = orders_of(monkeypatch, *in_batches(32), "--root=other", "--seed=43", "--num_epochs=3")
     assert all(one != another for one, another in zip(other, orders, strict=False))
 
 
@@ -325,7 +339,7 @@ def test_an_epoch_of_batches_is_one_pass_and_several_updates(batched):
 
 def test_one_batch_of_all_images_is_full_batch(story, place):
     for batch_size in (100, 5000):
-        works("train_mnist", f"--batch_size={batch_size}", f"--root=runs{batch_size}")
+        works("train_mnist", *in_batches(batch_size), f"--root=runs{batch_size}")
         assert_same_run(run_folders(f"runs{batch_size}")[0][0], run_folders(story[0])[0][0])
 
 
@@ -334,7 +348,7 @@ class Died(Exception):
 
 
 @pytest.mark.parametrize("batch_size", [None, 32])
-@pytest.mark.parametrize("epoch", [1, 5, 8, 12])
+@pytest.mark.parametrize("epoch", [1, 5, 12])
 @pytest.mark.parametrize("is_killed", [True, False])
 def test_a_resumed_run_equals_an_uninterrupted_one(batch_size, epoch, is_killed, story, batched, place, monkeypatch):
     observe = Recorder.observe
@@ -346,7 +360,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(batch_size, epoch, is_killed,
                 raise Died
             signal.raise_signal(signal.SIGTERM)
 
-    flags = [f"--batch_size={batch_size}"] if batch_size else []
+    flags = in_batches(batch_size)
     with monkeypatch.context() as patch:
         patch.setattr(Recorder, "observe", ended)
         if is_killed:
@@ -380,12 +394,15 @@ def test_the_test_images_are_evaluated_on_schedule_and_cost_little(place, monkey
 
 @pytest.mark.parametrize("num_layers", [0, 1])
 def test_a_population_equals_single_runs(num_layers, tmp_path, monkeypatch, in_float64):
-    monkeypatch.setattr(members, "plot_curves", scripts._touch)
+    monkeypatch.setattr(trainer, "plot_curves", scripts._touch)
     settings = {"device": "cpu", "threads": 1, "num_epochs": 100, "train_size": 60, "d_model": 8}
 
-    def jobs(root: str):
+    def raises(config, error):
+        raise error
+
+    def configs(root: str):
         for seed, lr, weight_decay in ((0, 1e-3, 0.1), (1, 3e-3, 0.0), (2, 3e-4, 3.0)):
-            config = MnistConfig(
+            yield MnistConfig(
                 seed=seed,
                 lr=lr,
                 weight_decay=weight_decay,
@@ -393,10 +410,9 @@ def test_a_population_equals_single_runs(num_layers, tmp_path, monkeypatch, in_f
                 root=str(tmp_path / root),
                 **settings,
             )
-            yield job_of(config)
 
-    alone = [train_jobs.run_job(job) for job in jobs("alone")]
-    together = train_jobs.run_population(jobs("together"))
+    alone = [train_one(config) for config in configs("alone")]
+    together = train_population(configs("together"), raises)
     assert len(together) == 3
     for one, other in zip(alone, together, strict=True):
         assert one.path.name == other.path.name
@@ -417,10 +433,10 @@ def test_the_benchmark_measures_and_counts(capsys, monkeypatch):
     seconds = []
     shares = benchmark.print_shares
     monkeypatch.setattr(benchmark, "print_shares", lambda *given: seconds.append(given[-1]) or shares(*given))
-    benchmark.run(["--threads=1", "--rounds=2", "--num_epochs=130", "--steps=2", "--train_size=50"])
+    benchmark.run(["--threads=1", "--rounds=1", "--num_epochs=130", "--steps=2", "--train_size=50"])
     counts = benchmark.counts_of(MnistConfig(), 130)
     assert {part: len(series) for part, series in seconds[0].items()} == {
-        part: 2 * (counts[part] if part != "steps" else 1) for part in benchmark.PARTS
+        part: (counts[part] if part != "steps" else 1) for part in benchmark.PARTS
     }
     printed = capsys.readouterr().out
     for part in ("floor", "textbook", "run", *benchmark.PARTS, "computed for 100,000 epochs"):

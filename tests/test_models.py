@@ -11,7 +11,9 @@ from networks import KINDS, SIZES, build, stack, weights_of
 from torch.func import functional_call
 
 from common.randomness import generator
-from experiments.jobs import consequence_of_emptied
+from experiments.tell import consequence
+from models import MODELS
+from models.model import Model
 
 pytestmark = pytest.mark.numerics
 
@@ -274,15 +276,61 @@ def test_generators_of_one_seed_are_separate_streams():
     assert numbers(0, "init") == streams[0]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_model_says_of_its_network_before_it_is_built(kind):
+    fields = dict(SIZES[kind])
+    num_inputs, num_classes = fields.pop("num_pixels" if kind == "image" else "p"), fields.pop("num_classes")
+    model = MODELS["image_mlp" if kind == "image" else kind](**fields)
+    shapes = {name: weight.shape for name, weight in build(kind).named_parameters()}
+    assert model.num_weights(num_inputs, num_classes) == sum(map(math.prod, shapes.values()))
+    units = model.units(list(shapes))
+    assert len(units) == {"mlp": 4, "transformer": 2, "image": 3}[kind]
+    for sides in units:
+        assert len({shapes[name][axis] for name, axis in sides}) == 1
+    assert Model().units(list(shapes)) is Model().num_weights(3, 2) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_encoded_examples_are_a_tensor_that_can_be_cut(kind):
+    """As a pruner does that asks for the gradient of each example."""
+    model = build(kind).double()
+    x = model.encode(inputs(kind, (6,), {"p": 7, "num_pixels": 11}, generator(0, "x")))
+    assert isinstance(x, torch.Tensor)
+    parts = torch.cat([model(one) for one in x.split(1)])
+    torch.testing.assert_close(parts, model(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_a_population_of_transformers_copies_no_matrix_for_each_example(num_layers):
+    """What its backward pass keeps is that of its networks one by one."""
+
+    def kept(model, x):
+        saved = {}
+
+        def note(tensor):
+            saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            model(x)
+        return sum(saved.values())
+
+    sizes = {"p": 7, "d_model": 16, "d_mlp": 16, "num_layers": num_layers}
+    x = inputs("transformer", (40,), {"p": 7}, generator(0, "x"))
+    alone = kept(build("transformer", **sizes), x)
+    together = kept(stack([build("transformer", seed, **sizes) for seed in range(4)]), torch.stack([x] * 4))
+    assert together < 4.5 * alone
+
+
 @pytest.mark.parametrize(
     ("kind", "name"), [(kind, name) for kind in KINDS for name, _ in build(kind).named_parameters()]
 )
-def test_consequence_of_emptied_with_a_matrix(kind, name):
+def test_consequence_with_a_matrix(kind, name):
     """The logits are the same for every input if and only if the warning says that nothing can be learned."""
     model, x = build(kind).double(), inputs(kind, (15,), SIZES[kind], generator(0, "x"))
     with torch.no_grad():
         model.get_parameter(name).zero_()
         logits = model(x)
     constant = bool((logits == logits[:1]).all())
-    assert ("nothing can be learned" in consequence_of_emptied(name)) == constant
-    assert ("can still learn" in consequence_of_emptied(name)) != constant
+    assert ("nothing can be learned" in consequence(name)) == constant
+    assert ("can still learn" in consequence(name)) != constant

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import UserError
-from data.modular import OPERATIONS, modular_split, num_classes
+from data.modular import OPERATIONS, Modular, modular_split, num_classes
 
 PRIMES = (2, 3, 5, 7, 11, 13)
 FORMULAS = {
@@ -185,7 +185,7 @@ def test_an_unknown_operation_names_the_known_ones():
 
 @pytest.mark.parametrize(("frac_train", "empty"), [(0.0, "training"), (0.3, "training"), (1.0, "test")])
 def test_a_fraction_that_leaves_a_set_empty_is_refused(frac_train, empty):
-    with pytest.raises(UserError, match=f"{empty} set of 3 pairs"):
+    with pytest.raises(UserError, match=f"{empty} set of 3 rows"):
         modular_split(2, "add", frac_train, True, 0)
 
 
@@ -203,6 +203,21 @@ def test_it_is_refused_exactly_where_a_set_is_empty(p, fn_name, frac_train, is_s
     else:
         with pytest.raises(UserError, match="frac_train"):
             modular_split(p, fn_name, frac_train, is_symmetric_input, 0)
+
+
+@settings(deadline=None, max_examples=40)
+@given(p=st.integers(2, 12), fn_name=st.sampled_from(("add", "divide", "only_add")), is_symmetric_input=st.booleans())
+def test_the_sizes_are_those_of_the_split(p, fn_name, is_symmetric_input):
+    fn_name = "add" if fn_name == "divide" and p not in PRIMES else fn_name
+    task = Modular(p=p, fn_name=fn_name, frac_train=0.5, is_symmetric_input=is_symmetric_input)
+    split = task.split(0)
+    assert task.sizes() == (len(split.train_y) + len(split.test_y), split.num_inputs, split.num_classes)
+
+
+def test_a_p_for_which_no_machine_has_the_time_is_refused_at_once():
+    for p in (10_001, 1_000_000_000_000_000_003):
+        with pytest.raises(UserError, match=r"p must be .* at most 10000"):
+            Modular(p=p, fn_name="divide")
 
 
 def test_a_fraction_that_leaves_one_pair_on_a_side_is_not():

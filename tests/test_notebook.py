@@ -8,6 +8,7 @@ import pytest
 from nbclient import NotebookClient
 from scripts import REPOSITORY
 
+pytestmark = pytest.mark.slow
 NOTEBOOK = REPOSITORY / "notebooks" / "grokking_tickets.ipynb"
 # Appended to the notebook: for each run the epoch before which its t_gen is not, and whether it is there.
 RESULTS = """

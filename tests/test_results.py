@@ -1,6 +1,7 @@
 """The table of results: a row a run, what stands in it, and what tables over seeds make of it."""
 
 import csv
+import hashlib
 import json
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from scripts import REPOSITORY, run_folders, succeed
 from slow_rule import slow_rule
 
-from reporting.cells import NOT_LOOKED_AT, both, outcome, pair_columns, t_gen
+from reporting.columns import NOT_LOOKED_AT, dense_and_ticket, generalization_columns, pair_columns, t_gen
 from reporting.results import BESIDE, CUT, T_GEN, Levels, frame, read_result, read_results, records, row_of, write_csv
 from reporting.tables import results_table, seeds_table, winner
 from training.generalization import Generalization
@@ -159,18 +160,23 @@ def cells(rows: list[dict], columns: dict) -> list[str]:
 
 def test_what_a_table_says_of_seeds_worked_out_by_hand():
     rows = [made(seed, at(epoch)) for seed, epoch in enumerate((300, 400, 0, None))]
-    assert cells(rows, outcome(0.95)) == ["300 (0 to > 10,000)", "2,675", "3 of 4 (30 to 95 %)", "1.000"]
+    assert cells(rows, generalization_columns(0.95)) == ["300 (0 to > 10,000)", "2,675", "3 of 4 (30 to 95 %)", "1.000"]
     assert cells(rows[2:3], t_gen(0.95)) == ["0"], "a t_gen of 0 is a number"
     rows[1] = made(1, at(400, below_after=0.2), final=0.5)
-    assert cells(rows, outcome(0.95))[2:] == ["3 of 4 (30 to 95 %), 1 unstable", "1.000"]
+    assert cells(rows, generalization_columns(0.95))[2:] == ["3 of 4 (30 to 95 %), 1 unstable", "1.000"]
 
 
 def test_a_run_that_was_cut_short_leaves_the_others_accuracies_unsaid():
     rows = [made(0, at(300, below_after=None), CUT, final=None), made(1, at(None), final=0.1)]
-    assert cells(rows, outcome(0.95)) == ["300 (300 to > 10,000)", "5,150", "1 of 2 (9 to 91 %)", NOT_LOOKED_AT]
+    assert cells(rows, generalization_columns(0.95)) == [
+        "300 (300 to > 10,000)",
+        "5,150",
+        "1 of 2 (9 to 91 %)",
+        NOT_LOOKED_AT,
+    ]
     rows[1]["status"] = CUT  # at another threshold than that at which it was stopped
     share = "1 of 2 (9 to 91 %), 1 not looked at"
-    assert cells(rows, outcome(0.95)) == ["300 (300 to > 10,000)", NOT_LOOKED_AT, share, NOT_LOOKED_AT]
+    assert cells(rows, generalization_columns(0.95)) == ["300 (300 to > 10,000)", NOT_LOOKED_AT, share, NOT_LOOKED_AT]
 
 
 def test_a_diverged_run_never_gets_there(trained, tmp_path):
@@ -181,15 +187,17 @@ def test_a_diverged_run_never_gets_there(trained, tmp_path):
     for name in ("config.json", "summary.json", "metrics.csv"):
         (copy / name).write_text((folder / name).read_text())
     header, *lines = (copy / "metrics.csv").read_text().splitlines(True)
-    (copy / "metrics.csv").write_text("".join([header, *lines[:5]]))  # to epoch 4
-    changed(copy / "summary.json", status="diverged", epochs=4)
+    content = "".join([header, *lines[:5]])  # to epoch 4
+    (copy / "metrics.csv").write_text(content)
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    changed(copy / "summary.json", status="diverged", epochs=4, metrics_sha256=digest)
     diverged = row_of(read_result(copy), Levels((0.95,), 0.99))
     assert (diverged["last_epoch"], diverged["budget"]) == (4, 30)
     assert diverged["t_gen_known_until (test acc >= 0.95)"] == 30
     rows = [diverged, made(1, at(10)), made(2, at(20))]
     for row in rows:
         row["budget"] = 30
-    assert cells(rows, outcome(0.95))[:3] == ["20 (10 to > 30)", "20", "2 of 3 (21 to 94 %), 1 diverged"]
+    assert cells(rows, generalization_columns(0.95))[:3] == ["20 (10 to > 30)", "20", "2 of 3 (21 to 94 %), 1 diverged"]
     text = results_table({"a": read_result(copy)}, 0.99, 0.95)
     assert "| a (diverged) |" in text
     assert text.count("> 30") == 2, "t_mem and t_gen"
@@ -208,7 +216,7 @@ def test_the_ratio_is_taken_seed_by_seed_and_may_be_a_bound():
     ]
     del rows[1][f"{BESIDE}status"]  # its dense run is not known
     assert cells(rows, pair_columns([0.95], {})) == ["4,000 (4,000 to 9,000)", "300 (100 to 400)", "30 (30 to 40)"]
-    assert cells(rows[1:2], both(outcome(0.95)))[:4] == [""] * 4
+    assert cells(rows[1:2], dense_and_ticket(generalization_columns(0.95)))[:4] == [""] * 4
 
 
 def test_the_winner_holds_for_most_seeds_before_it_is_early():
@@ -221,10 +229,11 @@ def test_the_winner_holds_for_most_seeds_before_it_is_early():
     assert [line.split("|")[1].strip() for line in text.splitlines()[2:]] == list("abcd")
 
 
+@pytest.mark.slow
 def test_whoever_trains_does_not_wait_for_pandas(trained):
     program = f"""
 import sys
-import main, prune, report, sweep, train, reporting.published
+import main, prune, report, sweep, train, reporting.pages
 from reporting.tables import matrices_table, print_results, read_result, speedup_text
 dense, ticket = map(read_result, {[str(folders[0]) for folders in run_folders(trained)]})
 print_results({{"dense": dense, "ticket": ticket}}, 0.99, 0.3)

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.checkpoints import list_checkpoints, load_checkpoint
-from experiments.reading import read_metrics
+from experiments.reader import list_checkpoints, load_checkpoint, read_metrics
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SWEEP = """

@@ -16,7 +16,7 @@ from analysis.statistics import (
     restricted_mean,
     wilson_interval,
 )
-from reporting.cells import median_and_range, ratio_bounds, ratio_text, ratios_text
+from reporting.columns import median_and_range, ratio_bounds, ratio_text, ratios_text
 from training.generalization import Generalization
 
 RUNS = st.lists(st.tuples(st.integers(1, 30), st.booleans()), min_size=1, max_size=12)

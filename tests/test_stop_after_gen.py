@@ -1,17 +1,11 @@
 """Runs that stop once their t_gen is certain: the same t_gen in fewer epochs, and nothing claimed about what was not looked at."""
 
-import json
-
 import pytest
-from scripts import assert_refused, call, run_folders, succeed
+from scripts import assert_refused, call, run_folders, succeed, summary_of
 
 # Nothing changes, and the init has two of 14 test examples right: t_gen is 0, and the record of epoch 1,000 makes it certain.
 AT_ONCE = ("--lr=0", "--seed=0", "--gen_threshold=0.05", "--num_epochs=1500", "--save_every=500")
 STOPS = "--stop_after_gen=True"
-
-
-def summary_of(folder):
-    return json.loads((folder / "summary.json").read_text())
 
 
 @pytest.mark.numerics
@@ -27,21 +21,25 @@ def test_it_is_the_full_run_cut_where_t_gen_is_certain(place):
     assert cut.name.count("stop_after_gen0.05") == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_never_generalizes_is_trained_to_its_end(place):
     succeed("train", "--num_epochs=1100", "--gen_threshold=1", STOPS)
     assert summary_of(run_folders("runs")[0][0])["status"] == "completed"
 
 
+@pytest.mark.slow
 def test_plain_it_is_the_dense_runs_and_retrain_the_tickets(place):
     succeed("main", *AT_ONCE, "--prune_at=100", "--retrain_stop_after_gen=True")
     (dense,), (ticket,) = run_folders("runs")
     assert (summary_of(dense)["epochs"], summary_of(ticket)["epochs"]) == (1500, 1000)
     succeed("main", *AT_ONCE, "--prune_at=100", STOPS)
-    assert sorted(summary_of(folder)["epochs"] for folder in run_folders("runs")[1]) == [1000, 1000], "None: as dense"
+    # None: as dense. Of weights that have not changed it is the same mask, and so the same ticket.
+    assert run_folders("runs")[1] == [ticket]
     succeed("main", *AT_ONCE, "--prune_at=100", STOPS, "--retrain_stop_after_gen=False")
-    assert sorted(summary_of(folder)["epochs"] for folder in run_folders("runs")[1]) == [1000, 1000, 1500]
+    assert sorted(summary_of(folder)["epochs"] for folder in run_folders("runs")[1]) == [1000, 1500]
 
 
+@pytest.mark.slow
 def test_a_stage_beyond_the_stop_is_refused_and_one_before_it_is_not(place):
     succeed("train", *AT_ONCE, STOPS)
     flags = (*AT_ONCE, STOPS, "--retrain_num_epochs=5")
@@ -57,10 +55,3 @@ def test_a_stage_beyond_the_stop_is_refused_and_one_before_it_is_not(place):
         "--generalization_epoch=500",
     ):
         succeed("prune", *flags, fits)
-
-
-def test_the_threshold_is_part_of_what_the_run_is(place):
-    succeed("train", *AT_ONCE, STOPS)
-    assert "is reused" in succeed("train", *AT_ONCE, STOPS).out
-    assert "is reused" not in succeed("train", *AT_ONCE, "--gen_threshold=0.06", STOPS).out
-    assert "is reused" not in succeed("train", *AT_ONCE).out

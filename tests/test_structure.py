@@ -7,7 +7,6 @@ from analysis.structure import (
     alignment,
     chance_overlap,
     cosine,
-    dead_units,
     degree_overlap,
     jaccard_distance,
     overlap,
@@ -41,9 +40,10 @@ def test_a_mask_that_keeps_nothing_has_no_agreement():
 
 def test_two_masks():
     one, other = np.array([True, True, False, False]), np.array([True, False, True, False])
-    assert jaccard_distance(one, other) == pytest.approx(2 / 3)
-    assert (jaccard_distance(one, one), jaccard_distance(one, ~one)) == (0, 1)
-    assert jaccard_distance(one & ~one, one & ~one) == 0
+    assert jaccard_distance({"W": one}, {"W": other}) == pytest.approx(2 / 3)
+    assert jaccard_distance({"W": one, "V": one}, {"W": other, "V": one}) == pytest.approx(1 - 3 / 5)
+    assert (jaccard_distance({"W": one}, {"W": one}), jaccard_distance({"W": one}, {"W": ~one})) == (0, 1)
+    assert jaccard_distance({"W": one & ~one}, {"W": one & ~one}) == 0
     assert overlap({"W": one}, {"W": other}) == 0.5
     assert overlap({"W": one, "V": one}, {"W": other, "V": one}) == 0.75
     assert np.isnan(overlap({"W": one}, {"W": one & ~one}))
@@ -68,9 +68,3 @@ def test_overlap_by_degrees_knows_which_rows_are_empty():
     assert chance_overlap(one, {"W": one["W"]}) == 0.5
     even = {"W": np.eye(4, dtype=bool)}
     assert degree_overlap(even, even) == 0.25, "a weight in each row and column, and four places for it"
-
-
-def test_a_unit_without_input_or_without_output_is_dead():
-    mask = {"W_E": np.array([[1, 0], [0, 0], [1, 1]]) > 0, "W_inproj": np.array([[0, 1, 1], [0, 0, 0]]) > 0}
-    assert dead_units(mask, [("W_E", 0), ("W_inproj", 1)]) == 2, "the first goes nowhere, the second sees nothing"
-    assert dead_units(mask, [("W_inproj", 0)]) == 1

@@ -5,28 +5,36 @@ import math
 
 import numpy as np
 import pytest
+import scripts
 import torch
 from scripts import assert_refused, call, run_folders, succeed
 from sklearn.metrics import mean_squared_error, r2_score
 
+from common.errors import UserError
 from configs.base import paper
-from configs.load import load_config
-from configs.ticket import ticket_of
 from data.operations import FORMULAS, Operations
 from data.parity import Parity
 from data.regression import Regression
-from experiments.jobs import job_of
-from experiments.train_jobs import run_job, run_population
+from experiments import trainer
+from experiments.populations import train_population
+from experiments.trainer import train_one
 from training.losses import LOSSES
-from training.metrics import MEASURES, Pass, accuracy, right_probability
+from training.metrics import Pass, accuracy, right_probability
 from training.optimizer import OPTIMIZERS
 
 pytestmark = pytest.mark.numerics
 SMALL = ("--device=cpu", "--num_epochs=30", "--save_every=10", "--d_model=8")
 SIZES = {
-    "parity": (*SMALL, "--num_bits=6", "--num_train=64", "--num_test=32"),
-    "regression": (*SMALL, "--num_dimensions=5", "--num_train=64", "--num_test=32"),
-    "operations": (*SMALL, "--p=7", "--d_emb=8"),
+    "parity": (*SMALL, "--task=parity", "--model=image_mlp", "--num_bits=6", "--num_train=64", "--num_test=32"),
+    "regression": (
+        *SMALL,
+        "--task=regression",
+        "--model=image_mlp",
+        "--num_dimensions=5",
+        "--num_train=64",
+        "--num_test=32",
+    ),
+    "operations": (*SMALL, "--task=operations", "--p=7", "--d_emb=8"),
 }
 FORMULA = {
     "add": lambda a, b, p: a + b,
@@ -59,7 +67,7 @@ def test_parity_is_the_product_of_the_same_few_bits_in_both_sets(bits, relevant)
 
 
 def test_a_parity_of_more_bits_than_there_are_is_refused(place):
-    assert_refused(call("train", "--config=configs/config_parity.py", "--num_relevant=41", size=()), "num_relevant 41")
+    assert_refused(call("train", *SIZES["parity"], "--num_relevant=41", size=()), "num_relevant 41")
 
 
 def test_regression_is_half_the_square_of_one_linear_function():
@@ -99,7 +107,7 @@ def test_several_operations_are_each_one_s_own_labels(symmetric):
 
 @pytest.mark.parametrize("names", [["add"], ["add", "add"], ["add", "rand"]])
 def test_operations_that_are_none_are_refused(place, names):
-    outcome = call("train", "--config=configs/config_operations.py", "--fn_names", *names, size=())
+    outcome = call("train", *SIZES["operations"], "--fn_names", *names, size=())
     assert_refused(outcome, "fn_names" if len(set(names)) == 1 else "rand")
 
 
@@ -117,49 +125,50 @@ def test_what_counts_as_accuracy_of_numbers_is_the_explained_variance():
 
 @pytest.mark.parametrize("name", SIZES)
 def test_main_trains_it_and_its_ticket(place, name):
-    size = SIZES[name]
-    said = succeed(
-        "main", f"--config=configs/config_pruning_{name}.py", *size, "--prune_at=20", "--retrain_num_epochs=20", size=()
-    ).out
+    flags = (*SIZES[name], "--prune_at=20", "--retrain_num_epochs=9")
+    said = succeed("main", *flags, size=()).out
     (dense,), (ticket,) = run_folders("runs")
     assert f"{ticket} (ticket)" in said
     assert dense.name.startswith(name)
-    assert "is reused" in succeed("train", f"--config=configs/config_{name}.py", *size, size=()).out
-    assert "wrote" in succeed("analyze", f"--dense_run={dense}", f"--ticket_run={ticket}", size=()).out
-    for control in ("same_logits", "shuffled", "reinit", "same_l2"):
-        flags = (
-            f"--config=configs/config_pruning_{name}.py",
-            *size,
-            "--prune_at=20",
-            "--retrain_num_epochs=9",
-            f"--control={control}",
-        )
-        outcome = call("prune", *flags, size=())
-        assert outcome.status == 0
+    assert "is reused" in succeed("train", *SIZES[name], size=()).out
+    for control in ("same_logits", "shuffled"):
+        outcome = succeed("prune", *flags, f"--control={control}", size=())
         assert ("nothing is trained" in outcome) == (name == "regression" and control == "same_logits")
-    for pruner in ("snip", "grasp", "synflow"):
-        flags = (f"--config=configs/config_pruning_{name}.py", *size, "--prune_at=0", "--retrain_num_epochs=5")
+    for pruner in ("snip", "synflow"):
         succeed("prune", *flags, f"--pruner={pruner}", size=())
 
 
+@pytest.mark.parametrize(
+    "task", [Parity(num_bits=7), Regression(num_dimensions=4), Operations(p=7), Operations(p=5, fn_names=FORMULAS)]
+)
+def test_the_sizes_are_those_of_the_split(task):
+    split = task.split(0)
+    assert task.sizes() == (len(split.train_y) + len(split.test_y), split.num_inputs, split.num_classes)
+    width = task.sizes().num_inputs if task.inputs == "vectors" else 3
+    assert split.train_x.shape[1] == width
+
+
 def test_numbers_have_no_probability_and_no_class(place):
-    succeed("train", "--config=configs/config_regression.py", *SIZES["regression"], size=())
+    succeed("train", *SIZES["regression"], size=())
     ((dense,), _) = run_folders("runs")
     header, *rows = (line.split(",") for line in (dense / "metrics.csv").read_text().splitlines())
     assert {row[header.index("test_prob")] for row in rows} == {""}
     for loss in ("cross_entropy", "squared_error"):
-        refused = call("train", "--config=configs/config_regression.py", f"--loss={loss}", size=())
-        assert_refused(refused, f"the loss {loss} is for classes, and the task regression gives numbers")
-    refused = call("train", "--config=configs/config_parity.py", "--loss=regression_error", size=())
-    assert_refused(refused, "the loss regression_error is for numbers, and the task parity gives classes")
+        with pytest.raises(UserError, match=f"the loss {loss} does not fit the task regression, whose labels are num"):
+            paper("regression", "image_mlp", loss=loss)
+    with pytest.raises(UserError, match="the loss regression_error does not fit the task parity, whose labels are cl"):
+        paper("parity", "image_mlp", loss="regression_error")
 
 
-def test_regression_is_the_same_alone_and_in_a_population(place):
+def test_regression_is_the_same_alone_and_in_a_population(place, monkeypatch):
+    monkeypatch.setattr(trainer, "plot_curves", scripts._touch)
     task = Regression(num_dimensions=5, num_train=64, num_test=32)
     base = paper("regression", "image_mlp").but(task=task, d_model=8, num_epochs=60, device="cpu")
-    alone = run_job(job_of(base.but(seed=1, root="alone"))).path
-    jobs = [job_of(base.but(seed=seed, root="together"), population=True) for seed in (1, 2)]
-    together = run_population(jobs)[0].path
+    alone = train_one(base.but(seed=1, root="alone")).path
+    failed = []
+    configs = [base.but(seed=seed, root="together") for seed in (1, 2)]
+    together = train_population(configs, lambda *given: failed.append(given))[0].path
+    assert not failed
     one, other = (np.genfromtxt(run / "metrics.csv", delimiter=",", skip_header=1) for run in (alone, together))
     np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-5, equal_nan=True)
 
@@ -179,11 +188,3 @@ def test_sgd_is_torch_s_but_for_decoupled_decay():
         torchs.step()
         torchs.zero_grad()
         torch.testing.assert_close(weights[0].weight, weights[1].weight)
-
-
-@pytest.mark.parametrize("name", SIZES)
-def test_its_config_is_what_the_experiment_says(name):
-    dense, ticket = (load_config(f"configs/{module}_{name}.py") for module in ("config", "config_pruning"))
-    assert ticket == ticket_of(dense)
-    assert ticket.dense() == dense
-    assert set(MEASURES)  # the columns are the same as everywhere

@@ -1,6 +1,5 @@
 """The GIF of an image network: its strongest neurons' input weights, from small run folders made here."""
 
-import json
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -8,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_visualize import flags, make_run, one_line_error
+from test_visualize import COLUMNS, flags, make_run, one_line_error, write_config
 
 import visualize
 from analysis.neurons import input_weights, norms_in_and_out, strength
 from common.errors import UserError
 from common.files import save_tensors
+from experiments.reader import list_checkpoints
 from figures import gif
 from figures.panels import DRAW, SHADES_A_SIDE, Panels, shade_of, shades
 from figures.views import IMAGES, VIEWS, by_strength
-from training.metrics import FIRST_COLUMNS as COLUMNS
 
 D_MODEL = 7
 
@@ -32,13 +31,13 @@ def make_weights(seed: int, d_model: int = D_MODEL, num_layers: int = 1) -> dict
 def make_image_run(folder: Path, epochs=(0, 100, 300), kept: float = 1.0, **sizes) -> Path:
     """A run whose weights shrink; of a ticket a share of ``kept`` weights is left."""
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"kind": "mnist", "config": {}}))
+    write_config(folder, "mnist", "images")
     rows = []
     for number, epoch in enumerate(epochs):
         weights = {name: weight / (1 + number) for name, weight in make_weights(0, **sizes).items()}
         weights["W_in"] *= torch.rand(weights["W_in"].shape, generator=torch.Generator().manual_seed(1)) < kept
         name = "init" if number == 0 else "final" if epoch == epochs[-1] else str(epoch)
-        save_tensors({"model": weights, "epoch": epoch}, folder / f"{name}.pth")
+        save_tensors({"model": weights, "epoch": epoch, "run": folder.name}, folder / f"{name}.pth")
         rows.append(f"{epoch},0.1,0.1,1.0,{epoch / 1000},0.9,0.5,50,7")
     (folder / "metrics.csv").write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
     return folder
@@ -51,7 +50,7 @@ def runs(tmp_path_factory):
 
 
 def movie_of(dense: Path, ticket: Path, num_neurons: int = 25) -> gif.Movie:
-    both = [visualize.read_run("dense", dense), visualize.read_run("ticket", ticket)]
+    both = [visualize.read_run("dense", dense, [IMAGES]), visualize.read_run("ticket", ticket, [IMAGES])]
     grok = visualize.matrices_of(dense / "final.pth", visualize.functions_of([IMAGES]))
     shown = gif.shown_epochs([[0, 100, 300], [0, 50, 100]])
     return visualize.make_movie(IMAGES, both, shown, grok, "dense/final.pth", num_neurons)
@@ -107,7 +106,7 @@ def test_the_neurons_strongest_in_the_grokked_weights_come_first_and_each_side_t
     for side, folder in zip(movie.sides, runs, strict=True):
         own = strengths(folder)
         assert list(side.panels.labels) == [f"{neuron}: {own[neuron]:.2g}" for neuron in order]
-        for epoch, path in visualize.list_checkpoints(folder).items():
+        for epoch, path in list_checkpoints(folder).items():
             weights = torch.load(path, weights_only=True)["model"]["W_in"]
             np.testing.assert_array_equal(side.values[epoch], weights[order])
     assert movie.sides[0].panels.labels != movie.sides[1].panels.labels
@@ -220,13 +219,13 @@ def test_a_gif_of_many_frames_is_small(tmp_path):
     rng = np.random.default_rng(0)
     size = (IMAGES.num_neurons, 784)
     start, mask = rng.normal(size=size), rng.random(size) < 0.4
-    dense = {epoch: 0.9**epoch * start + 0.03 * rng.normal(size=size) for epoch in range(12)}
+    dense = {epoch: 0.9**epoch * start + 0.03 * rng.normal(size=size) for epoch in range(6)}
     values = dense, {epoch: value * mask for epoch, value in dense.items()}
     panels = Panels("images", ["0: 1"] * IMAGES.num_neurons, (0, 783), (-4, 4))
     sides = [gif.Side("noise", side, {}, panels) for side in values]
-    movie = gif.Movie("title", ["note"], sides, [(epoch, epoch) for epoch in range(12)])
+    movie = gif.Movie("title", ["note"], sides, [(epoch, epoch) for epoch in range(6)])
     gif.save_gif(list(gif.render(movie)), tmp_path / "noise.gif")
-    assert (tmp_path / "noise.gif").stat().st_size < 3e6 * 12 / 60
+    assert (tmp_path / "noise.gif").stat().st_size < 3e6 * 6 / 60
 
 
 def test_many_frames_go_faster(tmp_path):
@@ -250,15 +249,15 @@ def test_wrong_runs_and_files_are_told_in_one_line(runs, tmp_path, capsys):
     def told(*given, **more):
         return one_line_error(capsys, flags(tmp_path / "out", *given, **more))
 
-    assert "different kinds: dense is mnist, ticket is mlp" in told(dense, modular)
-    assert "different kinds: dense is mlp, ticket is mnist" in told(modular, ticket)
+    assert "different kinds: dense shows images, ticket shows frequencies" in told(dense, modular)
+    assert "different kinds: dense shows frequencies, ticket shows images" in told(modular, ticket)
     assert "has no W_in" in told(dense, ticket, grok=modular / "final.pth")
-    assert "7 neurons of 784 weights, ticket has 9 of 784" in told(dense, wider)
+    assert "7 neurons of 784 weights, ticket has 9 neurons of 784" in told(dense, wider)
     assert "do not fit together" in told(dense, ticket, grok=small)
     assert not (tmp_path / "out").exists()
 
 
-def test_every_kind_has_its_views_with_names_of_their_own():
+def test_views_that_are_shown_together_have_names_of_their_own():
     for views in VIEWS.values():
         names = [view.name for view in views]
         assert len(set(names)) == len(names)
