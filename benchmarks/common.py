@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from experiments.jobs import job_of
-from experiments.train_jobs import run_job
+from experiments.trainer import train_one
 from reporting.tables import table
 
 
@@ -53,7 +52,7 @@ def whole_run(config, epochs: int) -> Callable[[], int]:
 
     def run() -> int:
         with tempfile.TemporaryDirectory() as root:
-            run_job(job_of(config.but(num_epochs=epochs, root=root)))
+            train_one(config.but(num_epochs=epochs, root=root))
         return epochs
 
     return run

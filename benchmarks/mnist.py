@@ -29,9 +29,9 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.common import alternate, fused_pass, print_times, repeat, whole_run
 from common.errors import run_script
 from configs.base import Dense, MnistConfig
-from experiments import members
-from experiments.components import build_model, build_schedule, build_split, use_cpu
-from experiments.recording import Recorder
+from experiments import trainer
+from experiments.build import build_model, build_schedule, build_split, set_threads_and_denormals
+from experiments.recorder import Recorder
 from reporting.tables import table
 from training import loop
 
@@ -141,7 +141,7 @@ def timed_run(config: Dense, epochs: int, seconds: dict[str, list[float]]) -> Ca
         with ExitStack() as stack:
             stack.enter_context(stopwatch(loop, "measure", lambda taken, _: seconds["evaluation"].append(taken)))
             stack.enter_context(stopwatch(Recorder, "observe", note_record))
-            stack.enter_context(stopwatch(members, "train", lambda taken, _: training.append(taken)))
+            stack.enter_context(stopwatch(trainer, "train", lambda taken, _: training.append(taken)))
             run()
         inside = sum(map(sum, seconds.values())) - inside
         seconds["start and end"].append(time.perf_counter() - start - training[-1])
@@ -193,7 +193,7 @@ def run(argv: list[str] | None) -> None:
     args = parser.parse_args(argv)
     os.environ.setdefault("WANDB_MODE", "offline")
     config = MnistConfig(threads=args.threads, device="cpu", train_size=args.train_size, data_root=args.data_root)
-    use_cpu(config)
+    set_threads_and_denormals(config)
     floor, textbook = floor_step(config), textbook_step(config)
     repeat(floor, min(50, args.steps))()
     repeat(textbook, min(10, args.steps))()

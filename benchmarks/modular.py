@@ -18,7 +18,7 @@ from torch import nn
 
 from benchmarks.common import alternate, fused_pass, print_times, repeat, whole_run
 from configs.base import MLPConfig, TransformerConfig
-from experiments.components import build_model, build_split, use_cpu
+from experiments.build import build_model, build_split, set_threads_and_denormals
 
 
 class TextbookMLP(nn.Module):
@@ -114,7 +114,7 @@ def main() -> None:
     args = parser.parse_args()
     os.environ.setdefault("WANDB_MODE", "offline")
     config = (MLPConfig if args.model == "mlp" else TransformerConfig)(threads=args.threads, device="cpu")
-    use_cpu(config)
+    set_threads_and_denormals(config)
     floor, textbook = floor_step(config), textbook_step(config)
     for step in (floor, textbook):
         repeat(step, 50)()

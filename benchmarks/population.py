@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.modular import textbook_step
 from configs.base import MLPConfig, TransformerConfig
-from experiments.components import build_loss, build_model, build_split, choose_device, use_cpu
+from experiments.build import build_loss, build_model, build_split, choose_device, set_threads_and_denormals
 from reporting.tables import table
 from training.loop import capture
 from training.optimizer import AdamW
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     config = (MLPConfig if args.model == "mlp" else TransformerConfig)(device=args.device)
-    use_cpu(config)
+    set_threads_and_denormals(config)
     device = choose_device(config)
     floor = 1 / floor_seconds(config, *measured_rates(device))
     textbook = 1 / seconds_of(textbook_step(config, device), args.steps, device)

@@ -15,7 +15,7 @@ import time
 import torch
 
 from configs.base import MLPConfig, TransformerConfig
-from experiments.components import build_loss, build_model, build_split, load_weights
+from experiments.build import build_loss, build_model, build_split, load_weights
 from reporting.tables import table
 from training.optimizer import AdamW
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from benchmarks import mnist, modular
 from configs.base import MLPConfig, MnistConfig, TransformerConfig
-from experiments.components import use_cpu
-from experiments.provenance import usable_cores
+from experiments.build import set_threads_and_denormals
+from experiments.origin import usable_cores
 from reporting.tables import table
 
 CONFIGS = {"mlp": MLPConfig, "transformer": TransformerConfig, "mnist": MnistConfig}
@@ -48,7 +48,7 @@ def seconds_of_sweep(args: argparse.Namespace, *flags: str) -> float:
 def floor_steps(model: str) -> float:
     """Steps of the floor in a second, in this process with one thread."""
     config = CONFIGS[model](device="cpu")
-    use_cpu(config)
+    set_threads_and_denormals(config)
     step = (mnist if model == "mnist" else modular).floor_step(config)
     for _ in range(50):
         step()
