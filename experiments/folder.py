@@ -108,6 +108,7 @@ class RunFolder:
                     if [one.name for one in self.path.iterdir()] == ["lock"]:
                         path.unlink()
                         self.path.rmdir()
+                        self.path.parent.rmdir()
 
     def _flock(self, file) -> None:
         """Take the lock, or raise BlockingIOError; UserError where the file system has none and one is needed."""

@@ -55,9 +55,7 @@ def denormals():
 # Not yet looked at since the core was rebuilt: `make test` leaves these out, `pytest -m pending` runs them.
 PENDING = (
     *("test_sweep.py", "test_slurm.py", "test_notebook.py", "test_readme.py", "test_cuda.py", "test_own_study.py"),
-    *("test_memorization_is_epoch_1000", "test_missing_files_are_told_in_one_line", "test_wrong_flags["),
     *("test_members_stop_by_the_rule", "test_rounds_end_at_the_exact_count", "test_a_copied_root_is_read_from_itself"),
-    *("test_each_side_is_labelled_by_its_own_last_frame", "test_wrong_runs_and_files_are_told_in_one_line"),
     *("test_imports_point_one_way", "test_what_main_recommends_fits"),
 )
 

@@ -147,7 +147,7 @@ def test_the_density_of_each_layer_is_printed(story):
 
 def test_memorization_is_epoch_1000_and_generalization_the_last(place):
     assert (MnistTicketConfig().memorization_epoch, MnistTicketConfig().generalization_epoch) == (1_000, 100_000)
-    flags = ("--num_epochs=1200", "--save_every=1000", "--train_size=10", "--d_model=4")
+    flags = ("--num_epochs=1200", "--save_every=1000", "--train_size=20", "--d_model=8", "--weight_scale=1")
     works("train_mnist", *flags)
     (dense,), _ = run_folders("runs")
     assert list(list_checkpoints(dense)) == [0, 100, 200, 500, 1000, 1200]

@@ -17,7 +17,7 @@ import visualize
 from analysis.fourier import effective_input, effective_output
 from common.errors import UserError
 from common.files import save_tensors
-from experiments.reader import CONTENT, FORMAT, read_generalization, read_metrics
+from experiments.reader import CONTENT, FORMAT, load_checkpoint, read_generalization, read_metrics
 from figures import curves as figures
 from figures import gif
 from figures.panels import Panels
@@ -191,7 +191,8 @@ def save_cosines(path: Path, epoch: int, frequencies: list[int], p: int = 11) ->
     W = torch.tensor([[np.cos(2 * np.pi * k * a / p) * (k > 0) for a in range(p)] for k in frequencies])
     eye = torch.eye(len(frequencies), dtype=W.dtype)
     path.parent.mkdir(exist_ok=True)
-    save_tensors({"model": {"W_E": W, "W_inproj": eye, "W_outproj": eye, "W_U": W.roll(-1, 0)}, "epoch": epoch}, path)
+    weights = {"W_E": W, "W_inproj": eye, "W_outproj": eye, "W_U": W.roll(-1, 0)}
+    save_tensors({"model": weights, "epoch": epoch, "run": path.parent.name}, path)
     return path
 
 
@@ -353,7 +354,8 @@ def test_wrong_runs_and_files_are_told_in_one_line(mlp, tmp_path, capsys):
     unrelated, truncated, diverged = tmp_path / "unrelated.pth", tmp_path / "truncated.pth", tmp_path / "diverged.pth"
     for path in no_checkpoints.glob("*.pth"):
         path.unlink()
-    (mixed / "100.pth").write_bytes((larger / "100.pth").read_bytes())
+    foreign_weights = load_checkpoint(larger / "100.pth")["model"]
+    save_tensors({"model": foreign_weights, "epoch": 100, "run": "mixed"}, mixed / "100.pth")
     save_tensors({"model": {"W_in": torch.ones(3, 4)}, "epoch": 1}, unrelated)
     truncated.write_bytes((dense / "final.pth").read_bytes()[:300])
     save_tensors({"model": {n: w * torch.nan for n, w in make_weights("mlp", 5, 7, 1).items()}, "epoch": 1}, diverged)
@@ -367,6 +369,8 @@ def test_wrong_runs_and_files_are_told_in_one_line(mlp, tmp_path, capsys):
     assert "foreign has no neurons to show" in told(dense, foreign)
     assert "holds no checkpoints" in told(no_checkpoints, grok=dense / "final.pth")
     assert "different networks" in told(mixed)
+    (mixed / "100.pth").write_bytes((larger / "100.pth").read_bytes())
+    assert "belongs to another run" in told(mixed)
     assert "has no W_E" in told(dense, grok=unrelated)
     assert "truncated" in told(dense, grok=truncated)
     assert "not finite" in told(dense, grok=diverged)
