@@ -206,10 +206,14 @@ def dense_of(ticket: Result, dense_runs: list[Result]) -> Result:
     """The dense run of a ticket, by its settings and data: below the same root, else at the path that config.json names."""
     stored, wanted = Path(ticket.settings["dense_run"]), ticket.settings["asked_for"][0]["dense"]
     data = ticket.settings["content"]["data"]
-    others = [read_result(stored)] if (stored / "summary.json").exists() else []
-    for run in (*dense_runs, *others):
-        if wanted in run.settings["asked_for"] and run.settings["content"]["data"] == data:
-            return run
+
+    def is_it(run: Result) -> bool:
+        return wanted in run.settings["asked_for"] and run.settings["content"]["data"] == data
+
+    if found := [run for run in dense_runs if is_it(run)]:
+        return found[0]
+    if (stored / "summary.json").exists() and is_it(run := read_result(stored)):
+        return run
     reason = "holds another run, or is not finished" if (stored / "config.json").exists() else "is not there"
     raise UserError(f"its dense run {stored} {reason}")
 

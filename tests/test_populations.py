@@ -108,9 +108,8 @@ def test_members_stop_by_the_rule_of_a_single_run_and_the_stack_shrinks(tmp_path
         return whole(model, *more, **named)
 
     monkeypatch.setattr(trainer, "train", counted)
-    rates = {0: 0.03, 1: 0.01, 2: 1e-5, 3: 0.003}
-    base = dense_configs(tmp_path)[0].but(stopping_thresh=2.0, num_epochs=200)
-    configs = [base.but(seed=seed, lr=lr) for seed, lr in rates.items()]
+    base = dense_configs(tmp_path)[0].but(stopping_thresh=1.7, num_epochs=100)
+    configs = [base.but(seed=seed) for seed in (0, 1, 3, 6)]  # of these 3 and 6 get there, at epochs of their own
     for config in configs:
         train_one(config.but(root=str(tmp_path / "alone")))
     sizes.clear()
@@ -164,6 +163,7 @@ def test_what_is_held_or_finished_is_left_out(tmp_path):
     assert [folder.path for folder in trained] == [folder_of(free).path]
 
 
+@pytest.mark.slow
 @pytest.mark.numerics
 @pytest.mark.parametrize("when", ["at once", "later"])
 def test_a_population_that_does_not_fit_goes_on_with_half_and_frees_what_it_held(place, monkeypatch, when, in_float64):
@@ -207,6 +207,7 @@ def test_one_network_that_does_not_fit_fails_alone(place, monkeypatch):
     assert_refused(call("train"), "no memory left", "--device cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["metrics.csv", "final.pth"])
 def test_a_member_that_cannot_be_written_does_not_stop_the_others(place, monkeypatch, where):
     write()

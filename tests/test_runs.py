@@ -433,7 +433,9 @@ def test_a_dense_run_can_be_named_by_its_folder(root, place):
         assert ("--retrain_" in outcome.message) == ("lr" in flag)
     assert_refused(call("prune", "--dense_run=tickets", size=()), "is tickets the folder of a run?")
     assert_refused(call("prune", f"--dense_run={ticket}", size=()), "holds another run, a ticket")
-    assert_refused(call("prune", "--dense_run=moved", "--model=transformer", size=()), "--model transformer describes another")
+    assert_refused(
+        call("prune", "--dense_run=moved", "--model=transformer", size=()), "--model transformer describes another"
+    )
 
 
 def test_a_dense_run_is_found_under_any_name(root):

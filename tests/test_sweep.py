@@ -5,7 +5,6 @@ import fcntl
 import os
 import re
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -112,6 +111,7 @@ def test_flags_override_the_base_and_the_seeds_but_not_an_axis(module):
     assert_refused(run_sweep(module="configs/config.py"), "defines no `sweep`")
 
 
+@pytest.mark.slow
 def test_a_study_goes_by_its_name_and_builds_nothing(place):
     for name in sorted(path.parent.name for path in STUDIES.glob("*/study.py")):
         outcome = call("sweep", name, "--list", "--seeds", "0", size=())
@@ -220,6 +220,7 @@ def test_tickets_of_a_dense_run_that_fails_are_not_waited_for(module, monkeypatc
     assert "5 of 10 runs are done, 5 failed" in outcome
 
 
+@pytest.mark.slow
 def test_a_damaged_dense_run_stops_no_other_seed(module):
     train_sweep()
     (next(Path("runs").glob("*seed1*model6")) / "config.json").write_text("{")
@@ -233,6 +234,7 @@ def test_a_damaged_dense_run_stops_no_other_seed(module):
     assert "cannot  (" in run_sweep("--list")
 
 
+@pytest.mark.slow
 @POPULATIONS
 def test_runs_of_older_code_are_counted_and_trained_again_when_asked(module, population, monkeypatch):
     train_sweep()
@@ -285,6 +287,7 @@ def noting_worker(place: Path, start: int) -> None:
     raise SystemExit(run_sweep("--workers=1", f"--index={start}").status)
 
 
+@pytest.mark.slow
 def test_two_workers_on_one_root_train_every_run_once(module):
     both = [context().Process(target=noting_worker, args=(Path.cwd(), start)) for start in (0, 1)]
     for process in both:
@@ -300,6 +303,7 @@ def test_two_workers_on_one_root_train_every_run_once(module):
         assert_same_run(Path("alone") / name, Path("runs") / name)
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_where_it_was(module):
     with Spawned(Path.cwd(), "sweep", f"--config={module}", "--workers=1", pace=0.002) as process:
         assert process.wait(lambda: len(done()) >= 3)
@@ -311,6 +315,7 @@ def test_a_killed_sweep_goes_on_where_it_was(module):
         assert_same_run(Path("alone") / name, Path("runs") / name)
 
 
+@pytest.mark.slow
 def test_array_tasks_share_what_populations_train(module, monkeypatch):
     """Of eight tickets each of two tasks takes four, whichever comes first."""
     train_sweep()
@@ -358,31 +363,18 @@ def test_a_lock_that_cannot_be_taken_is_one_line_that_names_the_flag(module, no_
     assert not done()
 
 
+@pytest.mark.slow
 def test_without_locks_a_task_is_one_process(module, monkeypatch):
     monkeypatch.setattr(RunFolder, "needs_lock", True)
     assert_refused(run_sweep("--no_locks", "--workers=2"), "--workers=1", "--index", "--num_tasks")
     assert "10 of 10 runs are done" in run_sweep("--no_locks")
 
 
-def test_what_another_process_holds_is_said_and_not_touched(module):
+def test_what_is_held_is_said_and_not_touched(module):
     train_sweep("--seeds=0")
     (dense,), _ = run_folders("runs")
-    holder = context().Process(target=hold_lock, args=(dense.absolute(), Path("held").absolute()))
-    holder.start()
-    while not Path("held").exists():
-        time.sleep(0.01)
-    try:
-        flags = [f"--{name}={value}" for name, value in SMALL.items()]
-        assert_refused(
-            call("train", *flags, "--seed=0", size=()), "is being trained by another process (pid", "wait for it"
-        )
+    flags = [f"--{name}={value}" for name, value in SMALL.items()]
+    with RunFolder(dense, {}).lock():
+        refused = call("train", *flags, "--seed=0", size=())
+        assert_refused(refused, "is being trained by another process (pid", "wait for it")
         assert "5 of 5 runs are done" in train_sweep("--seeds=0"), "a finished run needs no lock"
-    finally:
-        holder.kill()
-        holder.join()
-
-
-def hold_lock(folder: Path, sign: Path) -> None:
-    with RunFolder(folder, {}).lock():
-        sign.touch()
-        time.sleep(120)
