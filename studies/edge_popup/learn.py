@@ -1,6 +1,6 @@
 """Edge-popup: which weights to keep is learned, and the weights stay as they are (Ramanujan et al., arXiv 1911.13299).
 
-    python -m studies.edge_popup.learn --all              everything that this study needs; what is there already stays
+    python -m studies.edge_popup.learn --all              all masks of this study; what is there already stays
     python -m studies.edge_popup.learn --dense_run runs/mlp_add_seed0 --output runs/mine --weight_decay 1
     python prune.py --seed 0 --mask runs/mine/mask.pth
 
@@ -61,7 +61,7 @@ class Flags(Learning):
     output: str | None = None
     """Folder for what is written."""
     all: bool = False
-    """Everything that the study needs."""
+    """Learn all masks of the study."""
 
 
 class EdgePopup(nn.Module):
@@ -169,9 +169,9 @@ def learn(dense_run: Path, output: Path, how: Learning) -> None:
 def run(argv: list[str] | None) -> None:
     flags = parse_flags(Flags, argv, prog="python -m studies.edge_popup.learn", description=__doc__)
     if flags.all:
-        from studies.edge_popup.study import make_all
+        from studies.edge_popup.study import learn_all
 
-        return make_all()
+        return learn_all()
     if flags.dense_run is None or flags.output is None:
         raise UserError("give --dense_run and --output, or --all")
     how = Learning(**{field.name: getattr(flags, field.name) for field in fields(Learning)})

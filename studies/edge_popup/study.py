@@ -62,16 +62,12 @@ runs = {
 }
 
 
-def make_all() -> None:
-    """Train the dense runs, learn the masks, retrain what the sweeps ask for, and write the page."""
-    from sweep import main as sweep
-
+def learn_all() -> None:
+    """Train the dense runs and learn all masks; what is there already stays."""
     for seed in SEEDS:
         dense = train_one(MLPConfig(seed=seed))
         for setting, how in LEARNED.items():
             learn(dense.path, folder_of(setting, seed), how)
-    sweep(["edge_popup"])
-    sweep(["edge_popup", "--collect"])
 
 
 def completed(results) -> dict:
