@@ -55,7 +55,6 @@ def denormals():
 # Not yet looked at since the core was rebuilt: `make test` leaves these out, `pytest -m pending` runs them.
 PENDING = (
     *("test_slurm.py", "test_notebook.py", "test_readme.py", "test_own_study.py"),
-    *("test_rounds_end_at_the_exact_count", "test_imports_point_one_way"),
 )
 
 
