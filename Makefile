@@ -11,13 +11,13 @@ run: .venv/run.ok
 	.venv/bin/python main.py --dataset=modular_addition --pruning_rate=0.6 --seed=42
 
 test: lint
-	$(PYTEST) -m "not slow and not pending"
+	$(PYTEST) -m "not slow"
 
 # What `make test` leaves out: slow tests, and those that compare numbers once more with the kernels of a CPU that knows neither
 # AVX2 nor AVX-512, as they round otherwise: what is equal must be so on every CPU.
 check: lint
-	$(PYTEST) -m "slow and not pending"
-	ATEN_CPU_CAPABILITY=default $(PYTEST) -m "numerics and not slow and not pending"
+	$(PYTEST) -m "slow"
+	ATEN_CPU_CAPABILITY=default $(PYTEST) -m "numerics and not slow"
 
 # Every page from the CSVs of the studies; the suite fails where they differ.
 results: .venv/run.ok

@@ -27,11 +27,18 @@ def mask_of(
     mask, rounds, start = before, getattr(chosen(SCORERS, pruner), "rounds", 1), 0.0
     if before is not None:
         kept, total = (sum(column) for column in zip(*count_kept(before).values(), strict=True))
-        start = 1 - kept / total
+        start = min(
+            1 - kept / total, pruning_rate
+        )  # with local scope, rounding may have removed more than is asked for now
     for number in range(1, rounds + 1):
         scores = score(pruner, network if mask is None else masked(network, mask), generator)
         scores = scores if mask is None else below_what_is_kept(scores, mask)
-        mask = make_mask(scores, rate_after(number / rounds, pruning_rate, start), scope)
+        now = make_mask(scores, rate_after(number / rounds, pruning_rate, start), scope)
+        if (
+            mask is not None and number < rounds
+        ):  # a matrix of which more had gone than is due by now keeps what is left
+            now = {name: kept & mask[name] for name, kept in now.items()}
+        mask = now
     return mask
 
 

@@ -50,15 +50,3 @@ def denormals():
     """A run takes denormal floats for 0 in the whole process; the next test, and hypothesis, shall find them as they were."""
     yield
     torch.set_flush_denormal(False)
-
-
-# Not yet looked at since the core was rebuilt: `make test` leaves these out, `pytest -m pending` runs them.
-PENDING = (
-    *("test_slurm.py", "test_notebook.py", "test_readme.py", "test_own_study.py"),
-)
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if any(name in item.nodeid for name in PENDING):
-            item.add_marker(pytest.mark.pending)

@@ -62,7 +62,7 @@ def test_a_study_is_a_folder_that_is_copied_and_changed(place, monkeypatch):
     (folder / "README.md").write_text(PAGE)
 
     def run(*flags):
-        return call("sweep", "mine", *flags, size=())
+        return call("sweep", "mine", *flags, size=(), draw=True)
 
     assert_refused(run("--collect"), "no run of this sweep is finished")
     assert "0 of 9 runs are done" in run("--list"), (
