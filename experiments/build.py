@@ -12,6 +12,7 @@ from common.randomness import generator
 from configs.base import Dense
 from data.task import Split
 from experiments.reader import load_checkpoint
+from models.model import weights_of
 from training.loop import Schedule
 from training.losses import LOSSES, Loss
 from training.optimizer import OPTIMIZERS, Optimizer
@@ -96,7 +97,7 @@ def set_threads_and_denormals(config: Dense) -> None:
 def load_weights(path: Path, model: nn.Module) -> dict[str, Tensor]:
     """The weights in a checkpoint. Raises UserError where they are not those of such a model, or not finite."""
     weights = load_checkpoint(path)["model"]
-    wanted = {name: (weight.shape, weight.dtype) for name, weight in model.state_dict().items()}
+    wanted = {name: (weight.shape, weight.dtype) for name, weight in weights_of(model).items()}
     if {name: (weight.shape, weight.dtype) for name, weight in weights.items()} != wanted:
         raise UserError(f"{path} holds another model than its run's config.json says; train that run with --rerun")
     if not all(bool(weight.isfinite().all()) for weight in weights.values()):

@@ -21,6 +21,7 @@ from experiments.identity import hash_of, hash_of_split, training_settings
 from experiments.parents import MaskSource, mask_source, require, start_of
 from experiments.reader import load_mask, read_config
 from experiments.stages import accuracies_at
+from models.model import set_weights, weights_of
 from pruning.controls import CONTROLS, Setting, Start
 from pruning.iterate import mask_of
 from pruning.masks import check_mask
@@ -68,7 +69,7 @@ def gather(config: Dense) -> Ingredients:
     set_threads_and_denormals(config)
     split = build_split(config)
     model = build_model(config, split)
-    drawn = {name: weight.clone() for name, weight in model.state_dict().items()}
+    drawn = {name: weight.clone() for name, weight in weights_of(model).items()}
     if not isinstance(config, Ticket):
         return Ingredients(config, split, drawn)
     data = hash_of_split(split)
@@ -103,7 +104,7 @@ def take_mask(
         return mask, None
     weights = load_weights(source.path, model)
     network = build_model(config, split)
-    network.load_state_dict(weights)
+    set_weights(network, weights)
     before = load_mask(source.run.path) if isinstance(config.mask_from(), Ticket) else None
     scored = Network(dict(network.named_parameters()), network, split.train_x, split.train_y, build_loss(config))
     how = config.pruning_rate, config.scope, generator(config.seed, "mask")
@@ -124,7 +125,7 @@ def described(config: Ticket, source: MaskSource) -> dict[str, Any]:
 
 def build_control(config: Ticket, mask: dict[str, Tensor], start: dict[str, Tensor], split: Split) -> Start:
     """What a ticket's control trains. Raises NothingToDo where it means nothing for this mask."""
-    exact = build_model(config, split).double()
+    exact = build_model(config, split).double().eval()
     fresh = config.model.build(split.num_inputs, split.num_classes, generator(config.seed, "control init"))
 
     @torch.no_grad()
@@ -138,7 +139,7 @@ def build_control(config: Ticket, mask: dict[str, Tensor], start: dict[str, Tens
         mask=mask,
         init=start,
         generator=generator(config.seed, f"control {spelled(CONTROLS, config.control)}"),
-        redraw=lambda: {name: weight.detach() for name, weight in fresh.named_parameters()},
+        redraw=lambda: weights_of(fresh),
         logit_std=std,
         units=config.model.units(list(mask)),
     )

@@ -16,7 +16,7 @@ from experiments.origin import changed_files
 from experiments.same_run import claim, settle
 from experiments.saved_more import lacks, save_more
 from experiments.trainer import Training, hold, prepare, train_to_the_end, train_together
-from training.population import bytes_of_member
+from training.population import bytes_of_member, can_be_stacked
 
 SHARE_OF_MEMORY = 0.6  # of what is free; the rest is for what an allocator rounds up and the test pass
 
@@ -85,7 +85,9 @@ def stacking_key(training: Training) -> tuple:
 
 
 def how_many_fit(training: Training) -> int:
-    """How many networks like this one fit into the memory that is free, at least one."""
+    """How many networks like this one can be trained as one and fit into the memory that is free, at least one."""
+    if not can_be_stacked(training.model, training.made.split):
+        return 1
     device = choose_device(training.config)
     if device.type == "cuda":
         # What the allocator keeps for itself is free as well.

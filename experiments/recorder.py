@@ -15,9 +15,7 @@ import torch
 from common.files import cannot_write, load_tensors, save_json, save_tensors, save_text
 from experiments.reader import check_belongs
 from training.generalization import generalization, is_certain
-from training.metrics import columns, first_epoch
-
-PROBABILITIES = ("train_prob", "test_prob")  # nan where numbers are learned; of classes never without the loss
+from training.metrics import MUST_BE_FINITE, columns, first_epoch
 
 
 class Recorder:
@@ -98,8 +96,8 @@ class Recorder:
             return
         self.num_epochs = schedule.num_epochs
         is_new = not self.rows or self.rows[-1][0] < epoch
-        checked = [value for name, value in zip(self.columns[1:], values, strict=True) if name not in PROBABILITIES]
-        if is_new and not all(map(math.isfinite, checked)):
+        measured = dict(zip(self.columns[1:], values, strict=True))
+        if is_new and not all(math.isfinite(measured[name]) for name in MUST_BE_FINITE):
             self._diverge(epoch, "a loss or a norm")
             return
         if is_new:

@@ -26,6 +26,7 @@ from experiments.same_run import claim, say_reused, settle
 from experiments.saved_more import lacks, save_more
 from experiments.wandb_logger import WandbLogger
 from figures.curves import plot_curves
+from models.model import set_weights, weights_of
 from pruning.masks import count_kept
 from training.loop import member_state, train
 from training.population import scale_logits, stack_models, stack_splits, stack_states
@@ -51,7 +52,7 @@ class Training:
 
     def go_on_from(self, state: dict, epoch: int) -> None:
         """Put a state, as ``member_state`` gives it, into the network; at epoch 0 all moments are 0."""
-        self.model.load_state_dict(state["model"])
+        set_weights(self.model, state["model"])
         self.epoch, self.optimizer_state = epoch, state["optimizer"] if epoch else None
 
 
@@ -112,7 +113,7 @@ def prepare(folder: RunFolder, made: Ingredients, log_live: bool = True) -> Trai
         name, subject = config.model.name.upper(), config.task.subject
         print(f"note: the {name} cannot tell (a, b) from (b, a): on ordered pairs it cannot fit {subject} fully")
     model = build_model(config.training(), made.split)
-    model.load_state_dict(made.start)
+    set_weights(model, made.start)
     training = Training(made, folder, model, make_recorder(folder, made, model, log_live))
     shorter = begin_from_shorter(folder, made)
     try:
@@ -207,7 +208,7 @@ def train_together(trainings: list[Training]) -> None:
                     one.recorder.fail(error)
     if signals.received:
         for one in unfinished:
-            one.recorder.save_state(epoch, {"model": one.model.state_dict(), "optimizer": one.optimizer_state})
+            one.recorder.save_state(epoch, {"model": weights_of(one.model), "optimizer": one.optimizer_state})
         raise Interrupted(
             "stopped when the run was finished; run the same command again to go on", exit_status(signals.received)
         )

@@ -17,6 +17,7 @@ from data.task import Split
 from experiments.build import build_loss, build_model, build_split, load_weights, set_threads_and_denormals
 from experiments.folder import ASIDE
 from experiments.reader import list_checkpoints, load_mask, read_config, read_metrics, read_summary
+from models.model import set_weights
 from pruning.masks import check_mask
 from reporting.results import group_of
 from training.losses import Loss
@@ -63,8 +64,8 @@ class OneRun:
     def network(self, epoch: int) -> nn.Module:
         """The model with the weights of a saved epoch, in float64."""
         model = build_model(self.config, self.split)
-        model.load_state_dict(load_weights(self.checkpoints[epoch], model))
-        return model.double()
+        set_weights(model, load_weights(self.checkpoints[epoch], model))
+        return model.double().eval()
 
     def weights(self, epoch: int) -> dict[str, np.ndarray]:
         """``{name: float64 array}`` at a saved epoch."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from common.choices import choice
 from common.ranges import Positive, check_fields
@@ -19,7 +19,8 @@ class Model:
 
     ``name``: its place in MODELS. ``inputs``: what it takes, "tokens" (n, t) int64 or "vectors" (n, i) float32. ``sees_order``:
     whether it can tell (a, b) from (b, a). The module that ``build`` gives is written over leading axes ``...`` of a population, and
-    has an ``encode`` that prepares inputs once, ``(..., n, .) -> (..., n, .)``, a tensor. Parameters with two axes can be pruned.
+    has an ``encode`` that prepares inputs once, ``(..., n, .) -> (..., n, .)``, a tensor. Parameters with two axes or more can be
+    pruned; vectors, such as biases, are trained and never pruned. One Parameter in two places is one weight.
     """
 
     name: ClassVar[str]
@@ -48,6 +49,20 @@ class Model:
         Hidden units, and those of an embedding or an input, not residual dimensions. None where they are not known.
         """
         return None
+
+
+def weights_of(module: nn.Module) -> dict[str, Tensor]:
+    """What a checkpoint holds of a network, ``{name: tensor}``: its parameters, a tied one once, and its buffers."""
+    stored = module.state_dict()
+    named = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    return {name: tensor.detach() for name, tensor in named.items() if name in stored}
+
+
+def set_weights(module: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Put weights, as ``weights_of`` gives them, into a network. Raises RuntimeError where they are those of another."""
+    if weights.keys() != weights_of(module).keys():
+        raise RuntimeError("these are the weights of another network")
+    module.load_state_dict(weights, strict=False)
 
 
 def normal(*shape: int, std: float, generator: torch.Generator) -> nn.Parameter:

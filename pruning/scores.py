@@ -82,7 +82,7 @@ def synflow(network: Network, generator: torch.Generator) -> Scores:
     embedding is a lookup of what is a product with ones and zeros. To the Transformer it is tokens that are all the same: attention
     is uniform whatever W_Q and W_K are, so that theirs is the score 0.
     """
-    model = copy.deepcopy(network.model).double()
+    model = copy.deepcopy(network.model).double().eval()
     with torch.no_grad():
         for weight in model.parameters():
             weight.abs_()

@@ -60,7 +60,7 @@ def stack_splits(splits):
 
 
 def norms(flat):
-    return torch.stack([METRICS[name](Seen(None, None, flat)) for name in ("l1norm", "l2norm")], -1)
+    return torch.stack([METRICS[name](Seen(None, None, {}, {}, None, flat)) for name in ("l1norm", "l2norm")], -1)
 
 
 def random_mask(model, rate=0.6, seed=0):
@@ -325,7 +325,7 @@ def test_a_row_has_the_columns_of_metrics_csv_in_their_order():
     model, split = build("mlp").double(), make_split("mlp")
     optimizer = AdamW(model, 1e-2, 1.0, BETAS, None)
     sides = [(model.encode(x), y) for x, y in ((split.train_x, split.train_y), (split.test_x, split.test_y))]
-    row = measure(model, *sides, cross_entropy, optimizer.flat).tolist()
+    row = measure(model, *sides, cross_entropy, optimizer).tolist()
     assert len({*row}) == len(METRICS)
     expected = []
     for x, y in sides:
@@ -345,7 +345,7 @@ def test_measuring_saves_nothing_for_a_backward_pass():
     sides = [(model.encode(x), y) for x, y in ((split.train_x, split.train_y), (split.test_x, split.test_y))]
     saved = []
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: saved.append(tensor), lambda _: None):
-        row = measure(model, *sides, cross_entropy, optimizer.flat)
+        row = measure(model, *sides, cross_entropy, optimizer)
     assert row.grad_fn is None
     assert saved == []
     assert torch.is_grad_enabled()
@@ -441,7 +441,7 @@ def test_the_penalty_has_a_finite_gradient_where_weights_or_whole_matrices_are_p
     with torch.no_grad():
         model.W_E[:, ::2] = 0
         model.W_U.zero_()
-    lp_penalty(model, lp, 1.0).backward()
+    lp_penalty(list(model.parameters()), lp, 1.0).backward()
     for weight in model.parameters():
         assert bool(weight.grad.isfinite().all())
         assert not bool(weight.grad[weight == 0].any())

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from common.errors import Interrupted
 from common.randomness import generator
 from data.task import Split
+from models.model import weights_of
 from training.losses import Loss, lp_penalty
-from training.metrics import METRICS, Pass, Seen
+from training.metrics import Pass, Seen, measured
 from training.optimizer import Optimizer
 from training.signals import catch_signals, exit_status
 
@@ -60,14 +61,16 @@ class Schedule:
 
 
 @torch.no_grad()
-def measure(model: nn.Module, train: tuple, test: tuple, loss: Loss, flat: Tensor) -> Tensor:
-    """One row of metrics.csv without its epoch, ``-> (..., measures)`` float64."""
+def measure(model: nn.Module, train: tuple, test: tuple, loss: Loss, optimizer: Optimizer) -> Tensor:
+    """One row of metrics.csv without its epoch, ``-> (..., measures)`` float64; in eval mode, so without dropout."""
     passes = []
+    model.eval()
     for x, y in (train, test):
         logits = model(x)
         passes.append(Pass(logits, y, loss(logits, y)))
-    seen = Seen(*passes, flat)
-    return torch.stack([value(seen).double() for value in METRICS.values()], -1)
+    model.train()
+    weights = optimizer.views(optimizer.flat)
+    return measured(Seen(*passes, weights, optimizer.grad_views, optimizer.mask_views, optimizer.flat))
 
 
 def train(
@@ -91,20 +94,23 @@ def train(
     test_set = model.encode(split.test_x), split.test_y
 
     def step(x: Tensor, y: Tensor) -> None:
-        objective = loss(model(x), y)
-        if schedule.lp_alpha:
-            objective = objective + lp_penalty(model, schedule.lp, schedule.lp_alpha)
-        objective.sum().backward()
-        optimizer.step()
+        def closure() -> None:
+            objective = loss(model(x), y)
+            if schedule.lp_alpha:
+                objective = objective + lp_penalty(optimizer.matrices(), schedule.lp, schedule.lp_alpha)
+            objective.sum().backward()
+
+        optimizer.step(closure)
 
     full_step = functools.partial(step, *train_set)
     if optimizer.capturable:
         full_step = capture(full_step, optimizer)
+    draws = True  # whether a step draws random numbers, as dropout does: the first one tells
     with catch_signals() as signals:
         for epoch in range(start, schedule.num_epochs + 1):
             last = epoch == schedule.num_epochs
             if last or schedule.records(epoch):
-                rows = measure(model, train_set, test_set, loss, optimizer.flat).reshape(len(recorders), -1).tolist()
+                rows = measure(model, train_set, test_set, loss, optimizer).reshape(len(recorders), -1).tolist()
                 for member, (recorder, row) in enumerate(zip(recorders, rows, strict=True)):
                     try:
                         recorder.observe(epoch, row, lambda m=member: member_state(model, optimizer, m), schedule)
@@ -124,11 +130,16 @@ def train(
                 )
             if 2 * sum(recorder.is_running for recorder in recorders) <= len(recorders):
                 break
+            before = seed_torch(schedule.seed, epoch) if draws else []
             if schedule.batch_size:
                 for x, y in batches(split, schedule, epoch):
                     step(model.encode(x), y)
             else:
                 full_step()
+            if draws:
+                draws = any(
+                    not now.get_state().equal(then) for now, then in zip(torch_generators(), before, strict=True)
+                )
     if signals.received:  # it came when all was done: whoever waits for it outside shall have it
         signal.raise_signal(signals.received)
     return epoch
@@ -166,6 +177,17 @@ def capture(step: Callable[[], None], optimizer: Optimizer) -> Callable[[], None
     return replay
 
 
+def torch_generators() -> list[torch.Generator]:
+    """Torch's own generators, from which modules such as dropout draw."""
+    return [torch.default_generator, *(torch.cuda.default_generators if torch.cuda.is_initialized() else ())]
+
+
+def seed_torch(seed: int, epoch: int) -> list[Tensor]:
+    """Seed torch's own generators for an epoch's step, so that resuming needs no state of theirs; gives their states."""
+    number = generator(seed, f"step of epoch {epoch}").initial_seed()
+    return [one.manual_seed(number).get_state() for one in torch_generators()]
+
+
 def batches(split: Split, schedule: Schedule, epoch: int) -> Iterable[tuple[Tensor, Tensor]]:
     """An epoch's batches of one network's training set, in the order that the seed gives; one that holds all keeps its order."""
     if schedule.batch_size >= len(split.train_y):
@@ -182,5 +204,5 @@ def member_state(model: nn.Module, optimizer: Optimizer, member: int) -> dict:
         tensor = tensor.detach()
         return (tensor[member] if optimizer.is_population and tensor.dim() else tensor).cpu().clone()
 
-    weights = {name: own(weight) for name, weight in model.state_dict().items()}
+    weights = {name: own(weight) for name, weight in weights_of(model).items()}
     return {"model": weights, "optimizer": {name: own(tensor) for name, tensor in optimizer.state.items()}}

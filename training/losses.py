@@ -1,10 +1,10 @@
 """The losses, each a value per network: ``(..., n, c) logits, (..., n) labels -> (...)``; labels are classes, int64, or numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -41,7 +41,7 @@ def labels_of(loss: Loss) -> str:
     return getattr(loss, "labels", "classes")
 
 
-def lp_penalty(model: nn.Module, lp: float, lp_alpha: float) -> Tensor:
-    """``lp_alpha * mean over matrices of ||W||_lp``, ``-> (...)``."""
-    norms = [torch.linalg.vector_norm(weight, lp, dim=(-2, -1)) for weight in model.parameters()]
+def lp_penalty(matrices: Sequence[Tensor], lp: float, lp_alpha: float) -> Tensor:
+    """``lp_alpha * mean over matrices of ||W||_lp``, ``(..., out, in) each -> (...)``."""
+    norms = [torch.linalg.vector_norm(weight, lp, dim=(-2, -1)) for weight in matrices]
     return lp_alpha * torch.stack(norms, -1).mean(-1)

@@ -1,6 +1,7 @@
 """What is measured, and what is read from it afterwards."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +21,19 @@ class Pass(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What can be measured at an epoch: both sets, and all weights as one vector, flat (..., N)."""
+    """What can be measured at an epoch: both sets, and the network.
+
+    ``weights``, ``gradients``: ``{name: (..., *shape)}``. Gradients are those of the last step, and 0 at epoch 0; pruned weights have
+    one, too. ``mask``: ``{name: (..., *shape) bool}``, or None. ``padded``: all weights as one vector (..., N), in which there may be
+    zeros that are no weights: good for norms, wrong for means.
+    """
 
     train: Pass
     test: Pass
-    flat: Tensor
+    weights: dict[str, Tensor]
+    gradients: dict[str, Tensor]
+    mask: dict[str, Tensor] | None
+    padded: Tensor
 
 
 def learns_numbers(seen: Pass) -> bool:
@@ -60,7 +69,8 @@ def logit_std(logits: Tensor) -> Tensor:
     return centred.square().mean((-2, -1)).sqrt()
 
 
-# The columns of metrics.csv besides epoch, each a value per network, (...). Norms are summed in float64.
+# The columns of metrics.csv besides epoch, each a value per network, (...). Norms are summed in float64. A measure that fails, as it
+# means nothing for a task, is left out.
 METRICS: dict[str, Callable[[Seen], Tensor]] = {
     "train_loss": lambda seen: seen.train.loss,
     "test_loss": lambda seen: seen.test.loss,
@@ -68,10 +78,37 @@ METRICS: dict[str, Callable[[Seen], Tensor]] = {
     "test_acc": lambda seen: accuracy(seen.test),
     "train_prob": lambda seen: right_probability(seen.train),
     "test_prob": lambda seen: right_probability(seen.test),
-    "l1norm": lambda seen: seen.flat.double().abs().sum(-1),
-    "l2norm": lambda seen: seen.flat.double().square().sum(-1).sqrt(),
+    "l1norm": lambda seen: seen.padded.double().abs().sum(-1),
+    "l2norm": lambda seen: seen.padded.double().square().sum(-1).sqrt(),
     "train_logit_std": lambda seen: logit_std(seen.train.logits),
 }
+
+
+MUST_BE_FINITE = ("train_loss", "test_loss", "l1norm", "l2norm")  # else the run has diverged
+
+
+def measured(seen: Seen) -> Tensor:
+    """All METRICS, ``-> (..., measures)`` float64; nan for a measure that fails."""
+    return torch.stack([_value(name, seen) for name in METRICS], -1)
+
+
+def _value(name: str, seen: Seen) -> Tensor:
+    shape = seen.train.loss.shape
+    try:
+        value = METRICS[name](seen).double()
+        if value.shape != shape:
+            raise ValueError(f"it gives shape {tuple(value.shape)}, and {tuple(shape)} is needed")
+        return value
+    except Exception as error:
+        if name in MUST_BE_FINITE:
+            raise
+        _say_left_out(name, str(error).partition("\n")[0] or type(error).__name__)
+        return seen.train.loss.new_full(shape, torch.nan, dtype=torch.float64)
+
+
+@cache
+def _say_left_out(name: str, reason: str) -> None:
+    print(f"the measure {name} is left out: {reason}", flush=True)
 
 
 def columns() -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Optimizers on one flat vector: one update, one mask and one norm for all weights, for one run or a population of runs."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -16,12 +18,12 @@ class Optimizer:
     leading axis R. ``betas``: decay rates of moments, or the first of them a momentum. ``capturable``: the steps are to be recorded in
     a CUDA graph.
 
-    ``mask``: ``{name: bool tensor}`` shaped as the weights; pruned weights are 0 after construction and after every step. For an
-    update that works element by element the kept weights are the same bit for bit as with the mask in the forward pass.
+    ``mask``: ``{name: bool tensor}`` shaped as the weights, without vectors; pruned weights are 0 after construction and after every
+    step. For an update that works element by element the kept weights are the same bit for bit as with the mask in the forward pass.
 
     Attributes: ``flat (..., N)`` the weights (the model's parameters are views of it), ``grad (..., N)`` their gradients,
     ``state`` all else that the next update needs, ``{name: tensor}``: the ``moments`` of a class, each ``(..., N)``, and ``step``, how
-    many there were.
+    many there were. Between the weights of two parameters flat vectors may hold zeros.
     """
 
     moments: tuple[str, ...] = ()
@@ -38,48 +40,79 @@ class Optimizer:
         self.parameters = dict(model.named_parameters())
         self.is_population, self.capturable, self.betas = isinstance(lr, Tensor), capturable, betas
         self.lr, self.weight_decay = (lr[:, None], weight_decay[:, None]) if self.is_population else (lr, weight_decay)
+        num_leading = int(self.is_population)
+        self.shapes = {name: weight.shape[num_leading:] for name, weight in self.parameters.items()}  # of one network
         self.flat = self._flatten({name: weight.data for name, weight in self.parameters.items()})
         for name, view in self.views(self.flat).items():
             self.parameters[name].data = view
         self.grad = torch.zeros_like(self.flat)
         self.grad_views = self.views(self.grad)
-        self.mask = None
+        self.mask = self.mask_views = None
         if mask is not None:
-            check_mask(mask, self.parameters)
-            self.mask = self._flatten(mask).to(self.flat)
+            vectors = {name: weight for name, weight in self.parameters.items() if len(self.shapes[name]) < 2}
+            check_mask(mask, {name: weight for name, weight in self.parameters.items() if name not in vectors})
+            kept = {name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in vectors.items()}
+            self.mask = self._flatten(mask | kept).to(self.flat)
+            self.mask_views = {name: kept.bool() for name, kept in self.views(self.mask).items()}
             self.flat.mul_(self.mask)
         self.state = {name: torch.zeros_like(self.flat) for name in self.moments}
         self.state["step"] = torch.zeros((), dtype=torch.float64, device=self.flat.device)
 
     def update(self) -> None:
-        """Change ``flat`` and ``state`` by one step along ``grad``."""
+        """Change ``flat`` and ``state`` by one step along ``grad``, the gradients at ``flat``.
+
+        An update that needs gradients elsewhere, as SAM does, changes ``flat``, calls ``compute_gradients`` and changes it back.
+        """
         raise NotImplementedError
 
     def _flatten(self, tensors: dict[str, Tensor]) -> Tensor:
         pieces = []
-        for name in self.parameters:
-            piece = tensors[name].flatten(-2)
+        for name, shape in self.shapes.items():
+            tensor = tensors[name]
+            piece = tensor.reshape(*tensor.shape[: tensor.dim() - len(shape)], -1)
             pieces.append(nn.functional.pad(piece, (0, -piece.shape[-1] % ALIGNMENT)))
         return torch.cat(pieces, -1)
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
-        """The matrices in a flat vector, ``(..., N) -> {name: (..., out, in)}``."""
+        """What a flat vector holds of each parameter, ``(..., N) -> {name: (..., *shape)}``."""
         found, start = {}, 0
-        for name, weight in self.parameters.items():
-            rows, columns = weight.shape[-2:]
-            found[name] = flat[..., start : start + rows * columns].unflatten(-1, (rows, columns))
-            start += rows * columns + -(rows * columns) % ALIGNMENT
+        for name, shape in self.shapes.items():
+            size = shape.numel()
+            found[name] = flat[..., start : start + size].view((*flat.shape[:-1], *shape))
+            start += size + -size % ALIGNMENT
         return found
 
+    def matrices(self) -> list[Tensor]:
+        """The parameters with two axes or more, each ``(..., out, in)``."""
+        return [
+            weight.flatten(1 - len(self.shapes[name]))
+            for name, weight in self.parameters.items()
+            if len(self.shapes[name]) >= 2
+        ]
+
     @torch.no_grad()
-    def step(self) -> None:
-        """One update from the gradients that backward left at the parameters, which are dropped; then the mask."""
-        for name, weight in self.parameters.items():
-            self.grad_views[name].copy_(weight.grad)
-            weight.grad = None
+    def step(self, closure: Callable[[], None] | None = None) -> None:
+        """One update, then the mask.
+
+        ``closure`` computes the objective at the present weights and calls backward; None where that has been done.
+        """
+        self.closure = closure
+        self.compute_gradients()
         self.update()
         if self.mask is not None:
             self.flat.mul_(self.mask)
+
+    def compute_gradients(self) -> None:
+        """Put the gradients at the present weights into ``grad``."""
+        if self.closure is not None:
+            with torch.enable_grad():
+                self.closure()
+        for name, weight in self.parameters.items():
+            if weight.grad is None:  # it has no part in the objective
+                self.grad_views[name].zero_()
+            else:
+                self.grad_views[name].copy_(weight.grad)
+            weight.grad = None
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Go on from the ``state`` of another; the weights are the model's."""

@@ -42,12 +42,12 @@ def stack_splits(splits: Sequence[Split]) -> Split:
 
 def stack_masks(masks: Sequence[dict[str, Tensor] | None], model: nn.Module) -> dict[str, Tensor] | None:
     """``{name: (R, out, in) bool}`` for a stacked model; a member without a mask keeps all. None where none has a mask."""
-    if not any(masks):
+    prunable = next((list(mask) for mask in masks if mask is not None), None)
+    if prunable is None:
         return None
-    everything = {
-        name: torch.ones_like(weight[0], dtype=torch.bool, device="cpu") for name, weight in model.named_parameters()
-    }
-    return {name: torch.stack([(mask or everything)[name] for mask in masks]) for name in everything}
+    sizes = {name: weight.shape[1:] for name, weight in model.named_parameters()}
+    everything = {name: torch.ones(sizes[name], dtype=torch.bool) for name in prunable}
+    return {name: torch.stack([(mask or everything)[name] for mask in masks]) for name in prunable}
 
 
 def scale_logits(model: nn.Module, multipliers: Sequence[float | None]) -> RemovableHandle:
@@ -57,6 +57,16 @@ def scale_logits(model: nn.Module, multipliers: Sequence[float | None]) -> Remov
     scale = torch.tensor(numbers, dtype=weight.dtype, device=weight.device)
     scale = scale[:, None, None] if len(numbers) > 1 else scale[0]
     return model.register_forward_hook(lambda _, inputs, logits: logits * scale)
+
+
+def can_be_stacked(model: nn.Module, split: Split) -> bool:
+    """Whether such networks can be trained as one. Buffers, and the random numbers of dropout, are of one network alone."""
+    if next(model.buffers(), None) is not None:
+        return False
+    before = torch.get_rng_state()
+    with torch.no_grad():
+        model.train()(model.encode(split.train_x))
+    return torch.get_rng_state().equal(before)
 
 
 def bytes_of_member(model: nn.Module, split: Split, loss: Loss) -> int:

@@ -24,6 +24,7 @@ from configs.flags import config_from_json, parse_flags
 from experiments import build
 from experiments.origin import git_commit, hardware
 from experiments.reader import list_checkpoints, listed, read_config
+from models.model import set_weights
 from training.loop import train
 from training.metrics import columns
 
@@ -149,7 +150,7 @@ def learn(dense_run: Path, output: Path, how: Learning) -> None:
         raise UserError(f"{dense_run} has no checkpoint of epoch {how.epoch}; saved are {listed(saved)}")
     split = build.build_split(config)
     network = build.build_model(config, split)
-    network.load_state_dict(build.load_weights(saved[how.epoch], network))
+    set_weights(network, build.load_weights(saved[how.epoch], network))
     scores = generator(config.seed, "scores")
     model = EdgePopup(network, how.pruning_rate, scores, how.by_value, how.learn_weights)
     trained = {name: getattr(how, name) for name in ("lr", "weight_decay", "optimizer", "num_epochs")}
