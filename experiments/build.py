@@ -1,5 +1,6 @@
 """From a config to data, model, loss, optimizer and device: what training needs, before it is known which run it is."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,37 @@ from training.loop import Schedule
 from training.losses import LOSSES, Loss
 from training.optimizer import OPTIMIZERS, Optimizer
 from training.population import stack_masks
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a device."""
+    if device.type == "cuda":
+        # What the allocator keeps for itself is free as well.
+        own = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + own
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):  # not Linux: half of what is built in
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def check_memory(config: Dense) -> None:
+    """Raise UserError, before anything is made, for a run that the memory of its device cannot hold.
+
+    The least that it needs: weights, gradients, two moments and two copies; logits and their gradients in float64.
+    """
+    sizes = config.task.sizes()
+    num_weights = config.model.num_weights(sizes.num_inputs, sizes.num_classes) if sizes else None
+    if num_weights is None:
+        return
+    of_vectors = 4 * sizes.num_inputs if config.task.inputs == "vectors" else 0
+    need = 6 * 4 * num_weights + sizes.num_examples * (2 * 8 * sizes.num_classes + of_vectors)
+    if need > (free := free_memory(choose_device(config))):
+        raise UserError(
+            f"this network has {num_weights:,} weights and {sizes.num_examples:,} examples, which need {need / 1e9:,.0f} GB or more; "
+            f"{free / 1e9:,.1f} GB are free; choose a smaller network or task"
+        )
 
 
 def build_split(config: Dense) -> Split:

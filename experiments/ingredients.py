@@ -15,7 +15,14 @@ from common.randomness import generator
 from configs.base import Dense
 from configs.ticket import Ticket
 from data.task import Split
-from experiments.build import build_loss, build_model, build_split, load_weights, set_threads_and_denormals
+from experiments.build import (
+    build_loss,
+    build_model,
+    build_split,
+    check_memory,
+    load_weights,
+    set_threads_and_denormals,
+)
 from experiments.folder import RunFolder
 from experiments.identity import hash_of, hash_of_split, training_settings
 from experiments.parents import MaskSource, mask_source, require, start_of
@@ -67,6 +74,7 @@ def gather(config: Dense) -> Ingredients:
     nothing here.
     """
     set_threads_and_denormals(config)
+    check_memory(config)
     split = build_split(config)
     model = build_model(config, split)
     drawn = {name: weight.clone() for name, weight in weights_of(model).items()}

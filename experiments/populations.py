@@ -9,7 +9,7 @@ import torch
 
 from common.errors import UserError
 from configs.base import Dense
-from experiments.build import build_loss, choose_device, set_threads_and_denormals
+from experiments.build import build_loss, choose_device, free_memory, set_threads_and_denormals
 from experiments.folder import Busy, RunFolder
 from experiments.ingredients import gather
 from experiments.origin import changed_files
@@ -88,14 +88,7 @@ def how_many_fit(training: Training) -> int:
     """How many networks like this one can be trained as one and fit into the memory that is free, at least one."""
     if not can_be_stacked(training.model, training.made.split):
         return 1
-    device = choose_device(training.config)
-    if device.type == "cuda":
-        # What the allocator keeps for itself is free as well.
-        free = torch.cuda.mem_get_info(device)[0]
-        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    else:
-        with open("/proc/meminfo") as file:
-            free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+    free = free_memory(choose_device(training.config))
     need = bytes_of_member(training.model, training.made.split, build_loss(training.config))
     return max(1, int(SHARE_OF_MEMORY * free / need))
 
@@ -112,7 +105,7 @@ def train_in_parts(group: list[Training]) -> None:
             place += 1
         else:
             size = len(part) // 2
-            free_memory()
+            drop_what_failed()
             for training in part:
                 training.recorder.close()
             left = [one for one in part if not one.recorder.is_finished and one.recorder.error is None]
@@ -124,7 +117,7 @@ def train_in_parts(group: list[Training]) -> None:
             place += len(part) - len(left)
 
 
-def free_memory() -> None:
+def drop_what_failed() -> None:
     """Give back what the failed stack held, now that nothing refers to it."""
     gc.collect()
     if torch.cuda.is_available():

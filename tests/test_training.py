@@ -431,8 +431,8 @@ def test_the_penalty_is_the_mean_of_the_matrices_norms(lp):
         return 0.3 * sum(total ** (1 / lp) for total in sums) / len(sums)
 
     values = [expected(model) for model in models]
-    assert lp_penalty(models[0], lp, 0.3).item() == pytest.approx(values[0], rel=1e-12)
-    assert lp_penalty(stack(models), lp, 0.3).tolist() == pytest.approx(values, rel=1e-12)
+    assert lp_penalty(list(models[0].parameters()), lp, 0.3).item() == pytest.approx(values[0], rel=1e-12)
+    assert lp_penalty(list(stack(models).parameters()), lp, 0.3).tolist() == pytest.approx(values, rel=1e-12)
 
 
 @pytest.mark.parametrize("lp", [1.0, 1.5, 2.0, 3.0])
