@@ -29,6 +29,7 @@ from data.own import own_task
 from data.task import Task
 from models import MODELS
 from models.model import Model
+from models.starts import STARTS
 from training.losses import LOSSES, labels_of
 from training.optimizer import OPTIMIZERS
 
@@ -72,6 +73,12 @@ class Dense:
     """Learning rate."""
     weight_decay: NonNegative = 1.0
     """Weight decay, times the learning rate a step."""
+    start: choice(STARTS) | None = None
+    """What is trained in place of the init: the init whose embedding consists of a few waves, or of random planes (studies/waves)."""
+    waves: Count = 6
+    """How many waves, for --start and --pruner waves."""
+    wave_share: Rate = 1.0
+    """Share of the embedding's power that --start puts into these waves."""
     stop_after_gen: bool = False
     """Stop once t_gen is certain: its whole window has been seen. For sweeps that are about t_gen alone."""
     save_every: Count = 2_000

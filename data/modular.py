@@ -11,6 +11,7 @@ from torch import Tensor
 from common.errors import UserError
 from common.randomness import generator
 from common.ranges import Fraction, Range
+from common.waves import Waves, waves_of
 from data.task import Sizes, Split, Task, check_fraction
 
 Modulus = Annotated[int, Range(least=2, most=10_000)]
@@ -42,6 +43,21 @@ OPERATIONS: dict[str, Operation] = {
     "only_add": Operation(lambda a, b, p: a + b, True),
     "rand": Operation(lambda a, b, p: torch.empty(0), False),
 }
+
+
+def cyclic_order(fn_name: str, p: int) -> Tensor | None:
+    """The numbers in the order in which the operation is an addition or a subtraction modulo their count; None where there is none.
+
+    0 ... p-1 for addition and subtraction; the powers of a primitive root, without 0, for multiplication and division.
+    """
+    if fn_name in ("add", "subtract"):
+        return torch.arange(p)
+    if fn_name in ("multiply", "divide"):
+        for root in range(1, p):
+            powers = [pow(root, exponent, p) for exponent in range(p - 1)]
+            if sorted(powers) == list(range(1, p)):
+                return torch.tensor(powers)
+    return None
 
 
 def num_classes(fn_name: str, p: int) -> int:
@@ -115,6 +131,10 @@ class Modular(Task):
 
     def split(self, seed: int) -> Split:
         return modular_split(self.p, self.fn_name, self.frac_train, self.is_symmetric_input, seed)
+
+    def waves(self) -> Waves | None:
+        order = cyclic_order(self.fn_name, self.p)
+        return None if order is None else waves_of(order, self.p)
 
     def sizes(self) -> Sizes:
         return Sizes(

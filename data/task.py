@@ -8,6 +8,7 @@ from torch import Tensor
 
 from common.errors import UserError
 from common.ranges import check_fields
+from common.waves import Waves
 
 TENSORS = ("train_x", "train_y", "test_x", "test_y")
 
@@ -72,6 +73,10 @@ class Task:
     def split(self, seed: int) -> Split:
         """Training and test set, on the CPU. Raises UserError where they cannot be had."""
         raise NotImplementedError
+
+    def waves(self) -> Waves | None:
+        """The waves of the group over which the operation is one; None where there is none, or it is not known."""
+        return None
 
     def sizes(self) -> Sizes | None:
         """How large the split will be, before it is made; None where that is not known."""

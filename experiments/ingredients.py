@@ -1,7 +1,8 @@
 """What a run is made of, as tensors, before it is trained: its data, its start and its mask. Made once, by one function."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from analysis.structure import alignment
 from common.choices import chosen, spelled
 from common.errors import NothingToDo
 from common.randomness import generator
+from common.waves import share_in, share_of_best, strongest
 from configs.base import Dense
 from configs.ticket import Ticket
 from data.task import Split
@@ -26,9 +28,10 @@ from experiments.build import (
 from experiments.folder import RunFolder
 from experiments.identity import hash_of, hash_of_split, training_settings
 from experiments.parents import MaskSource, mask_source, require, start_of
-from experiments.reader import load_mask, read_config
+from experiments.reader import load_checkpoint, load_mask, read_config
 from experiments.stages import accuracies_at
 from models.model import set_weights, weights_of
+from models.starts import STARTS, StartSetting, input_product
 from pruning.controls import CONTROLS, Setting, Start
 from pruning.iterate import mask_of
 from pruning.masks import check_mask
@@ -78,28 +81,63 @@ def gather(config: Dense) -> Ingredients:
     split = build_split(config)
     model = build_model(config, split)
     drawn = {name: weight.clone() for name, weight in weights_of(model).items()}
+    if config.start is not None:
+        drawn = begin_from(config, drawn)
     if not isinstance(config, Ticket):
-        return Ingredients(config, split, drawn)
+        return Ingredients(config, split, drawn, about={"waves": shares_of_waves(config, drawn, None, None)})
     data = hash_of_split(split)
     dense, source = require(config.dense(), config, data), mask_source(config, data)
     start = load_weights(start_of(dense.path, config.start_epoch(source and source.epoch)), model)
-    made = Ingredients(config, split, start, is_drawn=False, dense=dense, about={"dense_run": str(dense.path)})
+    end = dense.path / "final.pth"
+    about = {"dense_run": str(dense.path)}
     if source is None:
-        return made
+        about["waves"] = shares_of_waves(config, start, None, end)
+        return Ingredients(config, split, start, is_drawn=False, dense=dense, about=about)
     mask, weights = take_mask(config, source, model, split)
-    about = made.about | {"mask_source": described(config, source)}
+    about["mask_source"] = described(config, source)
     trained = Start(mask, start) if config.control is None else build_control(config, mask, start, split)
     if weights is not None:
         about["alignment"] = alignment(trained.init, weights, mask if trained.mask is None else trained.mask)
-    return replace(
-        made,
-        start=trained.init,
-        mask=trained.mask,
+    about["waves"] = shares_of_waves(config, trained.init, trained.mask, end)
+    return Ingredients(
+        config,
+        split,
+        trained.init,
+        trained.mask,
         logit_multiplier=trained.multiplier,
         is_drawn=config.control is not None,
+        dense=dense,
         about=about,
         weights_hash=hash_of(weights),
     )
+
+
+def shares_of_waves(config: Dense, start: dict[str, Tensor], mask: dict[str, Tensor] | None, end: Path | None) -> dict:
+    """How much of what neurons see of the numbers lies in few waves at epoch 0 (studies/waves); empty where no waves are known.
+
+    In the ``waves`` strongest ones, in the best one of each neuron, and, where the dense run's last checkpoint ``end`` is given, in
+    the strongest ones there.
+    """
+    waves = config.task.waves()
+    if waves is None or "W_E" not in start or start["W_E"].shape[-1] != waves.planes.shape[-1]:
+        return {}
+    mask = mask or {}
+    seen = input_product({name: weight * mask.get(name, 1) for name, weight in start.items()})
+    shares = {
+        "strongest": share_in(seen, strongest(seen, waves, config.waves)),
+        "best": share_of_best(seen, waves.planes),
+    }
+    if end is not None:
+        keys = strongest(input_product(load_checkpoint(end)["model"]), waves, config.waves)
+        shares["dense_run"] = share_in(seen, keys)
+    return {f"waves_{name}": share for name, share in shares.items()}
+
+
+def begin_from(config: Dense, init: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What a dense run begins from in place of its init."""
+    drawn = generator(config.seed, f"start {spelled(STARTS, config.start)}")
+    setting = StartSetting(init, drawn, config.task.waves(), config.waves, config.wave_share)
+    return chosen(STARTS, config.start)(setting)
 
 
 def take_mask(
@@ -114,7 +152,8 @@ def take_mask(
     network = build_model(config, split)
     set_weights(network, weights)
     before = load_mask(source.run.path) if isinstance(config.mask_from(), Ticket) else None
-    scored = Network(dict(network.named_parameters()), network, split.train_x, split.train_y, build_loss(config))
+    data = split.train_x, split.train_y, build_loss(config), config.task.waves(), config.waves
+    scored = Network(dict(network.named_parameters()), network, *data)
     how = config.pruning_rate, config.scope, generator(config.seed, "mask")
     return mask_of(config.pruner, scored, *how, before), weights
 

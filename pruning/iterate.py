@@ -21,22 +21,26 @@ def mask_of(
 ) -> Mask:
     """The mask that a pruner, a name in SCORERS or a scorer itself, takes from a network, ``{name: bool}``, True = kept.
 
-    ``before``: the mask of an earlier iteration; what it has removed stays removed. A scorer with ``rounds`` prunes in so many.
-    Raises UserError as ``score`` and ``make_mask`` do.
+    ``before``: the mask of an earlier iteration; what it has removed stays removed. A scorer with ``rounds`` prunes in so many; one
+    with ``matrices`` prunes these alone, each at the rate. Raises UserError as ``score`` and ``make_mask`` do.
     """
-    mask, rounds, start = before, getattr(chosen(SCORERS, pruner), "rounds", 1), 0.0
+    scorer, mask, start = chosen(SCORERS, pruner), before, 0.0
+    rounds, matrices = getattr(scorer, "rounds", 1), getattr(scorer, "matrices", None)
     if before is not None:
         kept, total = (sum(column) for column in zip(*count_kept(before).values(), strict=True))
-        start = min(
-            1 - kept / total, pruning_rate
-        )  # with local scope, rounding may have removed more than is asked for now
+        # With local scope, rounding may have removed more than is asked for now.
+        start = min(1 - kept / total, pruning_rate)
     for number in range(1, rounds + 1):
         scores = score(pruner, network if mask is None else masked(network, mask), generator)
         scores = scores if mask is None else below_what_is_kept(scores, mask)
-        now = make_mask(scores, rate_after(number / rounds, pruning_rate, start), scope)
-        if (
-            mask is not None and number < rounds
-        ):  # a matrix of which more had gone than is due by now keeps what is left
+        rate = rate_after(number / rounds, pruning_rate, start)
+        if matrices is None:
+            now = make_mask(scores, rate, scope)
+        else:
+            now = {name: torch.ones_like(values, dtype=torch.bool) for name, values in scores.items()}
+            now |= make_mask({name: scores[name] for name in matrices if name in scores}, rate, "local")
+        # A matrix of which more had gone than is due by now keeps what is left.
+        if mask is not None and number < rounds:
             now = {name: kept & mask[name] for name, kept in now.items()}
         mask = now
     return mask

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from common.choices import chosen, spelled
 from common.errors import UserError
+from common.waves import Waves, power_in, project, strongest
+from models.starts import input_product, require_waves
 
 Scores = dict[str, Tensor]
 
@@ -22,7 +24,7 @@ class Network:
     """What is scored.
 
     ``weights``: ``{name: float tensor}``, all of them. For scorers that ask more: ``model`` with these weights, the training set
-    ``x``, ``y`` and the ``loss(logits, y)`` that it is trained with.
+    ``x``, ``y`` and the ``loss(logits, y)`` that it is trained with; the ``waves`` of the task, and the number of them to use.
     """
 
     weights: dict[str, Tensor]
@@ -30,6 +32,8 @@ class Network:
     x: Tensor | None = None
     y: Tensor | None = None
     loss: Callable[[Tensor, Tensor], Tensor] | None = None
+    waves: Waves | None = None
+    num_waves: int = 6
 
     @property
     def prunable(self) -> dict[str, Tensor]:
@@ -98,6 +102,32 @@ def synflow(network: Network, generator: torch.Generator) -> Scores:
 synflow.rounds = 100  # as published; a scorer without this number scores once
 
 
+def waves(network: Network, generator: torch.Generator) -> Scores:
+    """w dJ/dw, J the sum over neurons of <what it sees of the numbers, the wave that fits this best>: no training and no data.
+
+    Of the waves that are strongest in all neurons together, each neuron takes its strongest, with the phase that it has there.
+    """
+    planes = strongest(input_product(network.weights), require_waves(network.waves), network.num_waves)
+    return toward(network, planes)
+
+
+waves.matrices = ("W_E", "W_inproj")  # a scorer with this prunes these alone, each at the rate
+
+
+def toward(network: Network, planes: Tensor) -> Scores:
+    """The scores of ``waves`` for any planes, ``(k, 2, p)``."""
+    weights = {name: weight.double().requires_grad_() for name, weight in network.prunable.items()}
+    seen = input_product(weights)
+    best = power_in(seen.detach(), planes).argmax(-1)  # m
+    parts = torch.stack([project(seen.detach(), plane.unsqueeze(0)) for plane in planes])  # k m p
+    templates = nn.functional.normalize(parts[best, torch.arange(len(best))], dim=-1)  # m p
+    gradients = torch.autograd.grad((seen * templates).sum(), list(weights.values()), allow_unused=True)
+    return {
+        name: torch.zeros_like(weight) if grad is None else (weight * grad).detach()
+        for (name, weight), grad in zip(weights.items(), gradients, strict=True)
+    }
+
+
 def prunable_of(model: nn.Module) -> dict[str, Tensor]:
     """The parameters with two axes or more, a tied one once."""
     return {name: weight for name, weight in model.named_parameters() if weight.dim() >= 2}
@@ -128,6 +158,7 @@ SCORERS: dict[str, Callable[[Network, torch.Generator], Scores]] = {
     "grasp": grasp,
     "grasp_200": grasp_200,
     "synflow": synflow,
+    "waves": waves,
 }
 
 
