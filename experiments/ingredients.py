@@ -95,7 +95,7 @@ def gather(config: Dense) -> Ingredients:
         return Ingredients(config, split, start, is_drawn=False, dense=dense, about=about)
     mask, weights = take_mask(config, source, model, split)
     about["mask_source"] = described(config, source)
-    trained = Start(mask, start) if config.control is None else build_control(config, mask, start, split)
+    trained = Start(mask, start) if config.control is None else build_control(config, mask, start, split, weights)
     if weights is not None:
         about["alignment"] = alignment(trained.init, weights, mask if trained.mask is None else trained.mask)
     about["waves"] = shares_of_waves(config, trained.init, trained.mask, end)
@@ -170,7 +170,9 @@ def described(config: Ticket, source: MaskSource) -> dict[str, Any]:
     return about | accuracies_at(source.run.path, source.epoch)
 
 
-def build_control(config: Ticket, mask: dict[str, Tensor], start: dict[str, Tensor], split: Split) -> Start:
+def build_control(
+    config: Ticket, mask: dict[str, Tensor], start: dict[str, Tensor], split: Split, weights: dict[str, Tensor] | None
+) -> Start:
     """What a ticket's control trains. Raises NothingToDo where it means nothing for this mask."""
     exact = build_model(config, split).double().eval()
     fresh = config.model.build(split.num_inputs, split.num_classes, generator(config.seed, "control init"))
@@ -189,5 +191,7 @@ def build_control(config: Ticket, mask: dict[str, Tensor], start: dict[str, Tens
         redraw=lambda: weights_of(fresh),
         logit_std=std,
         units=config.model.units(list(mask)),
+        weights=weights,
+        waves=config.task.waves(),
     )
     return chosen(CONTROLS, config.control)(setting)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from common.errors import NothingToDo, UserError
+from common.waves import Waves
 from pruning.masks import Mask
 
 Weights = dict[str, Tensor]
@@ -29,6 +30,7 @@ class Setting:
     ``mask`` and ``init`` are the ticket's, ``{name: bool}`` and ``{name: float}``. ``generator`` gives what is random. ``redraw()``
     is a fresh init. ``logit_std(weights)``: the standard deviation of the logits on the training inputs over all n c entries, each
     example's mean removed; it raises NothingToDo where numbers are learned. ``units``: as ``Model.units`` gives them.
+    ``weights``: those that gave the mask, or None where it is from a file. ``waves``: those of the task, or None.
     """
 
     mask: Mask
@@ -37,6 +39,8 @@ class Setting:
     redraw: Callable[[], Weights]
     logit_std: Callable[[Weights], float]
     units: list[list[tuple[str, int]]] | None = None
+    weights: Weights | None = None
+    waves: Waves | None = None
 
     def ticket(self) -> Weights:
         """The ticket's own weights at epoch 0."""

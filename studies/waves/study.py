@@ -1,0 +1,380 @@
+"""Why is a ticket early: because a few waves are strong at its start?
+
+A dense network that adds ends with about six frequencies k: its neurons see a number a as waves cos(2 pi k a / p + phase). What they
+see at the start is the product W_inproj W_E. Does a network generalize early as soon as few waves are strong there, whoever made them
+so: the ticket's mask, a mask made without training, or no mask at all?
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from common.waves import Waves, project, strongest, waves_of
+from configs.base import MLPConfig, TransformerConfig
+from configs.sweep import Sweep
+from configs.ticket import MLPTicketConfig
+from figures.dots import Dot, Dots
+from models.starts import StartSetting, input_product, with_share
+from pruning.controls import Setting, Start
+from pruning.scores import Network, Scores, toward
+from reporting.columns import generalizing_seeds, median_of, t_gen
+from reporting.results import found_in, records
+from reporting.tables import groups_of, seeds_table, table, threshold_of, with_dense
+from reporting.verdicts import Claim, Verdict, epochs_of, how_many, judged, median_of_setting, runs_of
+
+INPUTS, OUTPUTS = ("W_E", "W_inproj"), ("W_outproj", "W_U")
+NUMBER = 6  # of waves
+
+# ---- what a ticket's mask does, taken apart: controls
+
+
+def only(setting: Setting, names: tuple[str, ...]) -> Start:
+    mask = {name: kept if name in names else torch.ones_like(kept) for name, kept in setting.mask.items()}
+    return Start(mask, setting.init)
+
+
+def input_masks(setting: Setting) -> Start:
+    """The ticket's masks on W_E and W_inproj alone."""
+    return only(setting, INPUTS)
+
+
+def output_masks(setting: Setting) -> Start:
+    """The ticket's masks on W_outproj and W_U alone."""
+    return only(setting, OUTPUTS)
+
+
+def zeros_may_grow(setting: Setting) -> Start:
+    """The pruned weights begin at 0, and no mask is held."""
+    return Start(None, setting.ticket())
+
+
+def input_zeros_may_grow(setting: Setting) -> Start:
+    """The same of W_E and W_inproj alone."""
+    return Start(None, setting.init | {name: setting.ticket()[name] for name in INPUTS})
+
+
+def seen_as(setting: Setting, product: Tensor) -> Start:
+    """The dense init with W_E changed as little as possible so that W_inproj W_E is ``product``."""
+    into = setting.init["W_inproj"].double()
+    change = torch.linalg.pinv(into) @ (product.double() - into @ setting.init["W_E"].double())
+    embedding = setting.init["W_E"] + change.to(setting.init["W_E"].dtype)
+    return Start(None, setting.init | {"W_E": embedding})
+
+
+def keys_of(setting: Setting) -> Tensor:
+    """The planes of the frequencies that the dense run ends with."""
+    return strongest(input_product(setting.weights), setting.waves, NUMBER)
+
+
+def tickets_product(setting: Setting) -> Start:
+    """No mask; the neurons see the numbers as the ticket's do."""
+    return seen_as(setting, input_product(setting.ticket()))
+
+
+def tickets_keys(setting: Setting) -> Start:
+    """No mask; of what the ticket's neurons see only the frequencies that the dense run ends with."""
+    return seen_as(setting, project(input_product(setting.ticket()), keys_of(setting)))
+
+
+def all_but_tickets_keys(setting: Setting) -> Start:
+    """No mask; what the ticket's neurons see without these frequencies."""
+    product = input_product(setting.ticket()).double()
+    return seen_as(setting, product - project(product, keys_of(setting)))
+
+
+# ---- masks that are made at the init, without training: pruners
+
+
+def planes_for(network: Network, numbers: list[int]) -> Tensor:
+    return network.waves.planes[[number % len(network.waves.planes) for number in numbers]]
+
+
+def mask_of_random_waves(network: Network, generator: torch.Generator) -> Scores:
+    """As the pruner ``waves``, of frequencies drawn at random."""
+    return toward(
+        network, planes_for(network, torch.randperm(len(network.waves.planes), generator=generator)[:NUMBER].tolist())
+    )
+
+
+def mask_of_random_planes(network: Network, generator: torch.Generator) -> Scores:
+    """The same of random planes."""
+    drawn = torch.randn(network.waves.planes.shape[-1], 2 * NUMBER, generator=generator, dtype=torch.float64)
+    return toward(network, torch.linalg.qr(drawn).Q.T.unflatten(0, (NUMBER, 2)))
+
+
+def mask_of_noise(network: Network, generator: torch.Generator) -> Scores:
+    """Random scores, for the input matrices alone."""
+    return {name: torch.rand(weight.shape, generator=generator) for name, weight in network.prunable.items()}
+
+
+mask_of_random_waves.matrices = mask_of_random_planes.matrices = mask_of_noise.matrices = INPUTS
+
+# ---- other starts
+
+
+def random_waves(setting: StartSetting) -> dict[str, Tensor]:
+    """As the start ``waves``, of frequencies drawn at random."""
+    planes = setting.waves.planes
+    chosen = planes[torch.randperm(len(planes), generator=setting.generator)[: setting.number]]
+    return setting.init | {"W_E": with_share(setting.init["W_E"], chosen, setting.share)}
+
+
+def adjacent_waves(setting: StartSetting) -> dict[str, Tensor]:
+    """The same of frequencies that follow each other."""
+    planes = setting.waves.planes
+    first = int(torch.randint(len(planes) - setting.number, (), generator=setting.generator))
+    return setting.init | {
+        "W_E": with_share(setting.init["W_E"], planes[first : first + setting.number], setting.share)
+    }
+
+
+def waves_of_addition(setting: StartSetting) -> dict[str, Tensor]:
+    """Waves of the additive group, whatever the operation is."""
+    return waves_of_group(setting, waves_of(torch.arange(setting.init["W_E"].shape[1]), setting.init["W_E"].shape[1]))
+
+
+def waves_of_multiplication(setting: StartSetting) -> dict[str, Tensor]:
+    """Waves of the multiplicative group of 67, whatever the operation is."""
+    powers = torch.tensor([pow(2, exponent, 67) for exponent in range(66)])  # 2 is a primitive root
+    return waves_of_group(setting, waves_of(powers, 67))
+
+
+def waves_of_group(setting: StartSetting, waves: Waves) -> dict[str, Tensor]:
+    planes = strongest(input_product(setting.init), waves, setting.number)
+    return setting.init | {"W_E": with_share(setting.init["W_E"], planes, setting.share)}
+
+
+# ---- the runs
+
+DENSE, TICKET, WAVES, PLANES = "the dense network", "the ticket", "start of six waves", "start of six random planes"
+MASK = "mask at the init, of six waves"
+APART = {
+    TICKET: {},
+    "its masks of the input matrices alone": {"control": input_masks},
+    "its masks of the output matrices alone": {"control": output_masks},
+    "pruned weights begin at 0 and may grow": {"control": zeros_may_grow},
+    "pruned input weights begin at 0 and may grow": {"control": input_zeros_may_grow},
+    "no mask, sees what the ticket sees": {"control": tickets_product},
+    "no mask, of that only the dense run's frequencies": {"control": tickets_keys},
+    "no mask, of that all but these frequencies": {"control": all_but_tickets_keys},
+}
+AT_INIT = {"pruner": "waves", "prune_at": "init"}
+MASKS = {
+    MASK: AT_INIT,
+    "the same, frequencies at random": AT_INIT | {"pruner": mask_of_random_waves},
+    "the same, random planes": AT_INIT | {"pruner": mask_of_random_planes},
+    "the same, noise": AT_INIT | {"pruner": mask_of_noise},
+    "the same, shuffled in each matrix": AT_INIT | {"control": "shuffled"},
+    "the same, on another init": AT_INIT | {"control": "reinit"},
+}
+NO_MASKS = [name for name in MASKS if name.endswith(("planes", "noise", "matrix", "another init"))]
+COUNTS = {f"mask of {count} waves": AT_INIT | {"waves": count} for count in (2, 3, 4, 5, 8, 12, 33)}
+RATES = {
+    f"mask of six waves, {rate:.0%} removed".replace("%", " %"): AT_INIT | {"pruning_rate": rate}
+    for rate in (0.2, 0.4, 0.8, 0.9)
+}
+STARTS = {
+    WAVES: {"start": "waves"},
+    "start of six waves, frequencies at random": {"start": random_waves},
+    "start of six waves, frequencies that follow each other": {"start": adjacent_waves},
+    PLANES: {"start": "random_planes"},
+}
+DOSES = (0.25, 0.3, 0.4, 0.5, 0.6, 0.8)
+DOSE = {f"share {share:g} in six waves": {"start": "waves", "wave_share": share} for share in DOSES}
+DOSE |= {
+    f"share {share:g} in six random planes": {"start": "random_planes", "wave_share": share} for share in (0.4, 0.8)
+}
+START_COUNTS = {f"start of {count} waves": {"start": "waves", "waves": count} for count in (1, 2, 3, 4, 5, 8, 12, 33)}
+BOTH = {DENSE: {}, WAVES: {"start": "waves"}}
+READS = {"reads": ("waves_", "dense waves_")}
+STOPS = {"retrain_num_epochs": 6_000, "retrain_stop_after_gen": True}
+
+
+def data(**given) -> dict:
+    """Dense runs on less data or with another modulus."""
+    return {"base": MLPConfig(num_epochs=15_000, stop_after_gen=True, **given), "settings": BOTH, "seeds": (0, 1, 2)}
+
+
+GROUPS = {
+    "waves of addition": {"start": waves_of_addition},
+    "waves of multiplication": {"start": waves_of_multiplication},
+}
+
+
+def group(fn_name: str) -> Sweep:
+    return Sweep(
+        MLPConfig(fn_name=fn_name, num_epochs=15_000, stop_after_gen=True),
+        {DENSE: {}} | GROUPS,
+        seeds=(0, 1, 2),
+        **READS,
+    )
+
+
+runs = {
+    "masks": Sweep(MLPTicketConfig(**STOPS), APART | MASKS | COUNTS | RATES, **READS),
+    "starts": Sweep(MLPConfig(num_epochs=12_000, stop_after_gen=True), STARTS | DOSE | START_COUNTS, **READS),
+    "30 % of the pairs": Sweep(**data(frac_train=0.3), **READS),
+    "25 % of the pairs": Sweep(**data(frac_train=0.25), **READS),
+    "20 % of the pairs": Sweep(**data(frac_train=0.2), **READS),
+    "p = 97": Sweep(**data(p=97), **READS),
+    "p = 113, 30 % of the pairs": Sweep(**data(p=113, frac_train=0.3), **READS),
+    "a - b": group("subtract"),
+    "a * b": group("multiply"),
+    "Transformer": Sweep(
+        TransformerConfig(num_epochs=6_000, stop_after_gen=True),
+        {WAVES: {"start": "waves"}, PLANES: {"start": "random_planes"}},
+        seeds=(0, 1, 2),
+        **READS,
+    ),
+}
+LESS_DATA = ("30 % of the pairs", "25 % of the pairs", "20 % of the pairs")
+RIGHT_GROUP = {"a - b": "waves of addition", "a * b": "waves of multiplication"}
+WRONG_GROUP = {"a - b": "waves of multiplication", "a * b": "waves of addition"}
+
+# ---- the verdicts: their rules were written before the runs
+
+
+def few_waves_are_enough(rows) -> Verdict:
+    """The MLP that starts from six waves, without a mask, is compared with the dense network of the same seeds. Two parts: its median
+    t_gen is at most a tenth of the dense network's; and no start of six random planes generalizes."""
+    dense, own = median_of_setting(with_dense(rows["masks"]), DENSE), median_of_setting(rows["starts"], WAVES)
+    planes = how_many(rows["starts"], PLANES)
+    told = f"{epochs_of(rows['starts'], WAVES)} against {epochs_of(with_dense(rows['masks']), DENSE)} epochs. "
+    told += f"Of the starts of random planes {planes} of {len(runs_of(rows['starts'], PLANES))} generalize."
+    return judged([own <= dense / 10, planes == 0]), told
+
+
+def mask_without_training(rows) -> Verdict:
+    """Two parts: the mask that is made at the init from six waves has a median t_gen of at most twice the ticket's; and none of its
+    controls (random planes, noise, the mask shuffled or on another init) generalizes in more than half of the seeds."""
+    own = rows["masks"]
+    numbers = {name: how_many(own, name) for name in NO_MASKS}
+    told = f"{epochs_of(own, MASK)} against the ticket's {epochs_of(own, TICKET)} epochs. "
+    told += f"Of its controls {sum(numbers.values())} of {sum(len(runs_of(own, name)) for name in numbers)} runs generalize."
+    right = median_of_setting(own, MASK) <= 2 * median_of_setting(own, TICKET)
+    return judged([right, all(2 * numbers[name] <= len(runs_of(own, name)) for name in numbers)]), told
+
+
+def the_more_the_sooner(rows) -> Verdict:
+    """We compare the medians of t_gen for shares of 0.3, 0.4, 0.5, 0.6, 0.8 and 1 of the embedding's power in six waves. It holds if
+    each is smaller than the one before."""
+    names = [f"share {share:g} in six waves" for share in DOSES[1:]] + [WAVES]
+    medians = [median_of_setting(rows["starts"], name) for name in names]
+    falls = all(later < earlier for earlier, later in pairwise(medians))
+    return judged([falls]), f"{', '.join(epochs_of(rows['starts'], name) for name in names)} epochs."
+
+
+def tickets_work_through_waves(rows) -> Verdict:
+    """No mask is held; the embedding is changed so that the neurons see what the ticket's see. Two parts: with only the frequencies
+    that the dense run ends with, the median t_gen is at most half of that with all of it; without these frequencies, at most one seed
+    generalizes."""
+    own = rows["masks"]
+    whole, keys, rest = (name for name in APART if name.startswith("no mask"))
+    told = f"All that the ticket sees: {epochs_of(own, whole)} epochs; only these frequencies: {epochs_of(own, keys)}; "
+    told += f"without them {how_many(own, rest)} of {len(runs_of(own, rest))} seeds generalize."
+    return judged([median_of_setting(own, keys) <= median_of_setting(own, whole) / 2, how_many(own, rest) <= 1]), told
+
+
+def the_right_group(rows) -> Verdict:
+    """For an operation the claim is right if the start of waves of its own group has at most a tenth of the dense network's median
+    t_gen, and that of the other group more than the dense network's. It is asked of a - b and a * b."""
+    answers, told = [], []
+    for part, right in RIGHT_GROUP.items():
+        own, wrong = rows[part], WRONG_GROUP[part]
+        dense = min(median_of_setting(own, DENSE), own["budget"].max())  # where it has none, its budget
+        answers.append(median_of_setting(own, right) <= dense / 10 and median_of_setting(own, wrong) >= dense)
+        told.append(
+            f"{part}: dense {epochs_of(own, DENSE)}, {right} {epochs_of(own, right)}, {wrong} {epochs_of(own, wrong)}"
+        )
+    return judged(answers), f"{'; '.join(told)}."
+
+
+def less_data(rows) -> Verdict:
+    """At a fraction of the pairs the claim is right if the dense network generalizes in no seed and the start of six waves in all. It
+    is asked of 30, 25 and 20 %."""
+    answers, told = [], []
+    for part in LESS_DATA:
+        counts = [how_many(rows[part], name) for name in BOTH]
+        answers.append(counts == [0, len(runs_of(rows[part], WAVES))])
+        told.append(f"{part}: dense {counts[0]}, six waves {counts[1]}")
+    return judged(answers), f"Seeds of three that generalize: {'; '.join(told)}."
+
+
+def zeros_help(rows) -> Verdict:
+    """The ticket is compared with the same start without its mask, so that pruned weights may grow. It holds if the ticket's median
+    t_gen is at most three quarters of that."""
+    own, free = rows["masks"], "pruned weights begin at 0 and may grow"
+    right = median_of_setting(own, TICKET) <= 0.75 * median_of_setting(own, free)
+    return judged([right]), f"{epochs_of(own, TICKET)} against {epochs_of(own, free)} epochs."
+
+
+claims = [
+    Claim("A dense network that starts from six waves generalizes within some hundred epochs.", few_waves_are_enough, rank=1),
+    Claim("A mask that is made at the init from six waves, without training, is a ticket.", mask_without_training, rank=2),
+    Claim("The more of the embedding lies in six waves, the sooner the network generalizes.", the_more_the_sooner, rank=3),
+    Claim("A ticket's start works through the frequencies that its dense run ends with.", tickets_work_through_waves, rank=4),
+    Claim("The waves must be those of the operation's own group.", the_right_group, rank=5),
+    Claim("From six waves, networks generalize on data that are too few for the dense network.", less_data, rank=6),
+    Claim("That pruned weights stay at 0 helps besides.", zeros_help, rank=7),
+]  # fmt: skip
+
+
+def tables(rows) -> dict[str, str]:
+    masks, starts = with_dense(rows["masks"], DENSE), rows["starts"]
+    level = threshold_of(masks)
+    columns = (
+        t_gen(level)
+        | generalizing_seeds(level)
+        | median_of("waves_strongest", 2, "share of the six strongest waves at the start")
+    )
+    shown = {
+        "masks": (masks, [DENSE, *APART]),
+        "at_init": (masks, [TICKET, *MASKS]),
+        "starts": (starts, [*STARTS]),
+        "dose": (starts, [*DOSE, WAVES]),
+        "counts": (masks, [*COUNTS, MASK]),
+        "start_counts": (starts, [*START_COUNTS, WAVES]),
+        "rates": (masks, [*RATES, MASK]),
+    }
+    own = {
+        name: seeds_table(part[part["setting"].isin(names)], ["setting"], columns)
+        for name, (part, names) in shown.items()
+    }
+    for name, parts in (("groups", [*RIGHT_GROUP]), ("data", [*LESS_DATA, "p = 97", "p = 113, 30 % of the pairs"])):
+        lines = [
+            [part, setting, *(cell(group) for cell in columns.values())]
+            for part in parts
+            for (setting,), group in groups_of(rows[part], ["setting"])
+        ]
+        own[name] = table(["", "setting", *columns], lines)
+    own["transformer"] = seeds_table(rows["Transformer"], ["setting"], t_gen(0.5) | columns)
+    return own
+
+
+def pictures(rows) -> dict[str, Dots]:
+    masks, starts = with_dense(rows["masks"], DENSE), rows["starts"]
+    names = [DENSE, TICKET, WAVES, MASK, PLANES, "the same, random planes"]
+    level, dots = threshold_of(masks), []
+    for name in names:
+        for own in (masks, starts):
+            found = [found_in(row, level) for row in records(own[own["setting"] == name])]
+            dots += [Dot(name, one.known_until, one.t_gen is not None) for one in found]
+    title = "A dense network that starts from six waves is as early as the ticket. Random planes do nothing."
+    groups = {
+        "tickets": (masks, [TICKET]),
+        "dense, six waves": (starts, [*DOSE, WAVES]),
+        "masks at the init": (masks, [MASK, *COUNTS]),
+    }
+    dose = []
+    for group, (own, settings) in groups.items():
+        for row in records(own[own["setting"].isin(settings)]):
+            if "random" not in row["setting"]:
+                found = found_in(row, level)
+                dose.append(Dot(row["waves_strongest"], found.known_until, found.t_gen is not None, group))
+    told = "The larger the share of few waves at the start, the earlier a network generalizes."
+    share = "share of the six strongest waves in what the neurons see, at epoch 0"
+    return {
+        "waves.png": Dots(title, {"": dots}, "t_gen, epochs"),
+        "dose.png": Dots(told, {"": dose}, "t_gen, epochs", share),
+    }
