@@ -6,7 +6,7 @@ PIP_FLAGS ?=
 # One thread for each of pytest's processes, where the environment does not say otherwise.
 PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -n auto
 
-.PHONY: run test check results notebook lint slurm clean
+.PHONY: run test check results notebook lint slurm gpu clean
 run: .venv/run.ok
 	.venv/bin/python main.py --dataset=modular_addition --pruning_rate=0.6 --seed=42
 
@@ -30,6 +30,10 @@ notebook: .venv/notebook.ok
 lint: .venv/test.ok
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+
+# What needs a GPU: tests, speeds and a profile, into gpu.txt. Ends with one line where there is none.
+gpu: .venv/test.ok
+	.venv/bin/python -m benchmarks.gpu | tee gpu.txt
 
 # Slurm on this (throw-away) machine, as one node, to try run_lottery_ticket.sh.
 slurm:
