@@ -1,8 +1,9 @@
 """A study: one question in one folder, studies/<name>/.
 
-``study.py`` has the question as its docstring and four names: ``runs``, ``claims``, ``tables`` and ``pictures``. README.md is the
-page, results.csv has a row a run. Everything else that studies need is here, so that all are alike. Where a script of the study's own
-makes runs that no sweep makes (edge_popup), ``completed`` adds their rows to those that sweep.py has collected.
+``study.py`` has the question as its docstring, the rules of its claims (reporting/verdicts.py), and ``runs``, ``tables`` and
+``pictures``. README.md is the page, results.csv has a row a run. Everything else that studies need is here, so that all are alike.
+Where a script of the study's own makes runs that no sweep makes (edge_popup), ``completed`` adds their rows to those that sweep.py has
+collected.
 """
 
 import importlib.util
@@ -49,10 +50,10 @@ class Study:
         spec = importlib.util.spec_from_file_location(f"studies.{name}.study", self.folder / "study.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        if missing := [one for one in ("runs", "claims", "tables", "pictures") if not hasattr(module, one)]:
+        if missing := [one for one in ("runs", "tables", "pictures") if not hasattr(module, one)]:
             raise UserError(f"studies/{name}/study.py defines no `{missing[0]}`; see studies/controls/study.py")
         self.runs: dict[str, Sweep] = module.runs
-        self.claims: list[Claim] = module.claims
+        self.claims = [one for one in vars(module).values() if isinstance(one, Claim)]
         self._tables, self._pictures = module.tables, module.pictures
         self._completed = getattr(module, "completed", lambda results: results)
 
