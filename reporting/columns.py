@@ -107,6 +107,11 @@ def median_t_gen(rows: list[dict], threshold: float | None = None) -> float:
     return inf if middle is None else middle
 
 
+def how_soon(rows: list[dict]) -> tuple[float, float]:
+    """What settings are ordered by: the median t_gen over seeds, and of equal ones the restricted mean."""
+    return median_t_gen(rows), mean_t_gen(rows)
+
+
 def generalizing(rows: list[dict], threshold: float | None = None) -> int:
     """How many runs have a t_gen."""
     return sum(found_in(row, threshold).t_gen is not None for row in rows)
@@ -118,8 +123,8 @@ def generalization_columns(threshold: float) -> Columns:
     def mean(rows: list[dict]) -> str:
         return NOT_LOOKED_AT if stopped_early(rows, threshold) else f"{mean_t_gen(rows, threshold):,.0f}"
 
-    own = t_gen(threshold) | {"restricted mean": mean} | generalizing_seeds(threshold)
-    return own | median_of("final_test_acc")
+    columns = t_gen(threshold) | {"restricted mean": mean} | generalizing_seeds(threshold)
+    return columns | median_of("final_test_acc")
 
 
 def stopped_early(rows: list[dict], threshold: float) -> int:
@@ -138,6 +143,11 @@ def generalizing_seeds(threshold: float) -> Columns:
         return ", ".join([f"{count} of {len(rows)} ({low:.0f} to {high:.0f} %)", *ends])
 
     return {SEEDS: cell}
+
+
+def brief_columns(threshold: float) -> Columns:
+    """t_gen, and how many seeds have one."""
+    return t_gen(threshold) | generalizing_seeds(threshold)
 
 
 def notes(rows: list[dict], threshold: float) -> dict[str, int]:
@@ -205,7 +215,7 @@ def pair_columns(*thresholds: float) -> Columns:
 
 def seeds_of_pairs(threshold: float) -> Columns:
     """t_gen and how many seeds have one, of dense runs and tickets; and the speedup."""
-    return dense_and_ticket(t_gen(threshold) | generalizing_seeds(threshold)) | speedup(threshold)
+    return dense_and_ticket(brief_columns(threshold)) | speedup(threshold)
 
 
 AT_START = median_of(NORM, 1, "L2 norm at the start") | median_of(SPREAD, 3, "logit scale at the start")

@@ -21,20 +21,12 @@ from reporting.verdicts import TOO_FEW, Claim, TooFewRuns, Verdict
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 STUDIES = REPOSITORY / "studies"
+LR, DECAY, EPOCHS = "learning rate {:g}", "weight decay {:g}", "{:,.0f} epochs"
 # What a page says of a part's runs, where it is the same for all of them.
 TOLD = {
-    "dense run": {
-        "fn_name": "{}",
-        "lr": "learning rate {:g}",
-        "weight_decay": "weight decay {:g}",
-        "num_epochs": "{:,.0f} epochs",
-    },
+    "dense run": {"fn_name": "{}", "lr": LR, "weight_decay": DECAY, "num_epochs": EPOCHS},
     "mask": {"pruner": "{}", "pruning_rate": "pruning rate {:g}", "prune_at": "from {}"},
-    "retraining": {
-        "retrain_lr": "learning rate {:g}",
-        "retrain_weight_decay": "weight decay {:g}",
-        "retrain_num_epochs": "at most {:,.0f} epochs",
-    },
+    "retraining": {"retrain_lr": LR, "retrain_weight_decay": DECAY, "retrain_num_epochs": f"at most {EPOCHS}"},
 }
 
 
@@ -104,7 +96,7 @@ class Study:
         results = self._completed(results)
         kept = {part: kept_columns(results[part], sweep) for part, sweep in self.runs.items()}
         write_rows(kept | {part: rows for part, rows in results.items() if part not in kept}, self.csv)
-        self.__dict__.pop("rows", None)
+        self.__dict__.pop("rows", None)  # which may hold what was there before
         self.write()
 
     def _verdicts(self) -> str:
@@ -120,22 +112,23 @@ class Study:
         """What is the same in all runs of a part."""
         lines = []
         for part, rows in self.rows.items():
-            same = {name: rows[name].iloc[0] for name in rows if rows[name].nunique() == 1 and rows[name].notna().all()}
-            told = []
+            same = {name: rows[name].iloc[0] for name in rows if rows[name].nunique(dropna=False) == 1}
+            told = [f"- **{part}**, {rows['seed'].nunique()} seeds"]
             for what, texts in TOLD.items():
-                if words := [text.format(same[name]) for name, text in texts.items() if name in same]:
-                    told.append(f"{what}: {', '.join(words)}")
-            lines.append(f"- **{part}**, {rows['seed'].nunique()} seeds; {'; '.join(told)}.")
+                words = [text.format(same[name]) for name, text in texts.items() if same.get(name) is not None]
+                told += [f"{what}: {', '.join(words)}"] if words else []
+            lines.append("; ".join(told) + ".")
         return "\n".join(lines)
 
     def _again(self) -> str:
         """The commands that make the page again, and what they cost."""
         rows = list(self.rows.values())
         trained = sum((one["seconds"] / one["population"]).sum() for one in rows)
+        cost = f"{sum(map(len, rows))} runs: {hours(trained)} of one core"
         dense = [one[["seed", "dense seconds"]] for one in rows if "dense seconds" in one]
         dense = {pair for one in dense for pair in one.itertuples(index=False, name=None)}
-        cost = f"{sum(map(len, rows))} runs: {hours(trained)} of one core"
-        cost += f", and {hours(sum(own for _, own in dense))} for their {len(dense)} dense runs" if dense else ""
+        if dense:
+            cost += f", and {hours(sum(own for _, own in dense))} for their {len(dense)} dense runs"
         commits = ", ".join(f"{commit} ({count} runs)" for commit, count in self._counts("git_commit", 10).items())
         return (
             f"    python sweep.py {self.name}              # trains what is missing\n"

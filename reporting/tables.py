@@ -9,11 +9,11 @@ from figures.dots import Dot
 from reporting.columns import (
     NOT_LOOKED_AT,
     Columns,
+    brief_columns,
     epoch_text,
     generalization_columns,
     generalizing,
-    generalizing_seeds,
-    mean_t_gen,
+    how_soon,
     median_of,
     median_t_gen,
     notes,
@@ -93,7 +93,7 @@ def settings_table(results, more: Columns | None = None, early: float | None = N
     with its range, and how many seeds generalize.
     """
     level = threshold_of(results)
-    own = t_gen(level) | generalizing_seeds(level) if brief else generalization_columns(level)
+    own = brief_columns(level) if brief else generalization_columns(level)
     columns = (t_gen(early) if early else {}) | own | (more or {})
     return seeds_table(soonest_first(results), columns)
 
@@ -123,7 +123,7 @@ def threshold_of(results) -> float:
 
 def soonest_first(results):
     """A study's rows, the settings in the order of their median t_gen, then of its restricted mean."""
-    keys = {setting: (median_t_gen(rows), mean_t_gen(rows)) for setting, rows in groups_of(results)}
+    keys = {setting: how_soon(rows) for setting, rows in groups_of(results)}
     return in_order(results, sorted(keys, key=keys.get))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from common.errors import UserError
-from reporting.columns import generalizing, mean_t_gen, median_and_range, median_t_gen
+from reporting.columns import generalizing, how_soon, median_and_range, median_t_gen
 from reporting.results import found_in, records
 from reporting.tables import DENSE, with_dense
 
@@ -60,7 +60,7 @@ def median_of_setting(results, setting: str) -> float:
 def soonest(results, settings: Iterable[str]) -> str:
     """Which of the settings has the smallest median t_gen, and of equal ones the smallest restricted mean."""
     runs = {name: runs_of(results, name) for name in settings}
-    return min(runs, key=lambda name: (median_t_gen(runs[name]), mean_t_gen(runs[name])))
+    return min(runs, key=lambda name: how_soon(runs[name]))
 
 
 def how_many(results, setting: str) -> int:

@@ -35,12 +35,11 @@ FAST = {"retrain_lr": 1e-2, "retrain_weight_decay": 3.0, "retrain_num_epochs": 5
 COSINE, FREQUENCIES = "cosine_of_logit_shares", "same_key_frequencies"
 ITS_OWN, OTHER, DENSE = "its dense run", "another seed's", "the dense run"
 
+SETTINGS = {TICKET: {}, NO_MASK: {"use_mask": False}}
+SETTINGS |= {name: {"control": control} for control, name in CONTROLS.items()}
 runs = {
     "MLP": Sweep(MLPTicketConfig(), {TICKET: {}}),
-    "MLP, faster setting": Sweep(
-        MLPTicketConfig(**FAST),
-        {TICKET: {}, NO_MASK: {"use_mask": False}} | {name: {"control": control} for control, name in CONTROLS.items()},
-    ),
+    "MLP, faster setting": Sweep(MLPTicketConfig(**FAST), SETTINGS),
     "Transformer": Sweep(TransformerTicketConfig(), {TICKET: {}}, seeds=(0, 1, 2)),
 }
 
@@ -156,14 +155,15 @@ def mask_and_signs_decide(rows) -> Verdict:
 
 
 def tables(rows) -> dict[str, str]:
-    head, lines = ["compared", "pairs of runs", "cosine of logit shares", "same key frequencies"], {}
+    head, short, whole = ["compared", "pairs of runs", "cosine of logit shares", "same key frequencies"], [], []
     for (part, what, other), own in comparisons().items():
-        values = ([row[measure] for row in own] for measure in (COSINE, FREQUENCIES))
-        cells = [f"{median(one):.2f} ({min(one):.2f} to {max(one):.2f})" for one in values]
-        lines[part, what, other] = [f"{part}: {what} and {other}", str(len(own)), *cells]
-    shown = [(part, what, other) for part, what, other in lines if what in (TICKET, DENSE, AGAIN, SIGNS, NO_MASK)]
-    short = [lines[name] for name in shown if not (name[1] == NO_MASK and name[2] == OTHER)]
-    return {"algorithms": table(head, short), "whole": table(head, [*lines.values()])}
+        whole.append([f"{part}: {what} and {other}", str(len(own))])
+        for measure in (COSINE, FREQUENCIES):
+            found = [row[measure] for row in own]
+            whole[-1].append(f"{median(found):.2f} ({min(found):.2f} to {max(found):.2f})")
+        if what in (TICKET, DENSE, AGAIN, SIGNS) or (what, other) == (NO_MASK, ITS_OWN):
+            short.append(whole[-1])
+    return {"algorithms": table(head, short), "whole": table(head, whole)}
 
 
 def pictures(rows) -> dict[str, Dots]:

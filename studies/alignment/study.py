@@ -12,13 +12,12 @@ from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig, MnistTicketConfig, TransformerTicketConfig
 from figures.dots import Dots
 from reporting.columns import (
+    brief_columns,
     censored,
     generalizing,
-    generalizing_seeds,
     median_and_range,
     median_of,
     median_t_gen,
-    t_gen,
     with_range,
 )
 from reporting.results import NORM, found_in, records
@@ -194,7 +193,7 @@ def tables(rows) -> dict[str, str]:
     of_mask = median_of("mask_test_acc", 2, "test acc of the dense run")
     for name in [*PREDICTORS][:3]:
         of_mask |= median_of(PREDICTORS[name][0], 2, name)
-    found = t_gen(threshold_of(own)) | generalizing_seeds(threshold_of(own))
+    found = brief_columns(threshold_of(own))
     return {
         "alignment": alignment_table(rows),
         "halves": seeds_table(own[own["setting"].isin(halves)], median_of("cosine", 2) | found),

@@ -19,7 +19,7 @@ FAR = (8_000, 6_000, 4_000, 3_000, 2_000, 1_500, 1_000, 500)
 CLOSE = {"save_every": 500, "stop_after_gen": True}
 
 
-def before_t_gen(base: Ticket, distances: tuple[int, ...], **rewound) -> dict:
+def sweep(base: Ticket, distances: tuple[int, ...], seeds: tuple[int, ...], **rewound) -> Sweep:
     """Masks so many epochs before each seed's own t_gen, and one after it; ``rewound``: what else differs where weights are rewound.
 
     A retraining ends where it cannot be there before the dense run any more.
@@ -33,11 +33,7 @@ def before_t_gen(base: Ticket, distances: tuple[int, ...], **rewound) -> dict:
         if weights == REWOUND:
             after = {"prune_at": f"t_gen+{base.save_every}", "retrain_num_epochs": 5_000}
             settings[f"{weights}, {base.save_every:,} epochs after generalization"] = after | own
-    return settings
-
-
-def sweep(base: Ticket, distances: tuple[int, ...], seeds: tuple[int, ...], **rewound) -> Sweep:
-    return Sweep(base, before_t_gen(base, distances, **rewound), seeds=seeds, reads=("mask_test_acc",))
+    return Sweep(base, settings, seeds=seeds, reads=("mask_test_acc",))
 
 
 TUNED = MLPTicketConfig(lr=1e-2, weight_decay=8.0, num_epochs=10_000, save_every=20, stop_after_gen=True)

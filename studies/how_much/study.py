@@ -9,7 +9,7 @@ from math import inf
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 from figures.dots import Dots
-from reporting.columns import BEST, SEEDS, generalizing, generalizing_seeds, kept, t_gen
+from reporting.columns import BEST, SEEDS, brief_columns, generalizing, kept
 from reporting.results import t_gen_column
 from reporting.tables import cells_of, dots_of, settings_table, table, threshold_of
 from reporting.verdicts import Verdict, claim, epochs_of, judged, median_of_setting, runs_of, soonest
@@ -84,7 +84,7 @@ def tables(rows) -> dict[str, str]:
 def by_rate(own) -> str:
     """One line a rate: with weight decay at the left, without at the right."""
     level = threshold_of(own)
-    cells = cells_of(own, t_gen(level) | generalizing_seeds(level) | BEST)
+    cells = cells_of(own, brief_columns(level) | BEST)
     lines = []
     for rate in RATES:
         (when, share, _), without = cells[removed(rate)], cells[removed(rate) + NO_DECAY]

@@ -8,7 +8,7 @@ from configs.base import paper
 from configs.sweep import Sweep
 from configs.ticket import ticket_of
 from figures.dots import Dots
-from reporting.columns import generalizing_seeds, median_of, seeds_of_pairs, t_gen
+from reporting.columns import brief_columns, median_of, seeds_of_pairs
 from reporting.tables import DENSE, cells_of, dots_of, seeds_table, soonest_first, table, with_dense
 from reporting.verdicts import Verdict, against, claim, judged
 
@@ -60,7 +60,7 @@ def several_have_a_ticket(rows) -> Verdict:
 
 def tables(rows) -> dict[str, str]:
     final = median_of("final_test_acc")
-    brief = t_gen(LEVEL) | generalizing_seeds(LEVEL) | final
+    brief = brief_columns(LEVEL) | final
     lines = []
     for part, own in rows.items():
         cells = cells_of(soonest_first(with_dense(own)), brief)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 from figures.dots import Dots
-from reporting.columns import BEST, generalization_columns, generalizing_seeds, median_of, median_t_gen, t_gen
+from reporting.columns import BEST, brief_columns, generalization_columns, median_of, median_t_gen
 from reporting.results import BESIDE, dense_of_rows, found_in, records
 from reporting.tables import dot_of, seeds_table, threshold_of
 from reporting.verdicts import Verdict, claim, epochs_of, how_many, judged, median_of_setting, runs_of
@@ -80,7 +80,7 @@ def tables(rows) -> dict[str, str]:
     more = median_of("mask_epoch", 0, "epoch of the mask") | BEST
     level, large = threshold_of(mlp), threshold_of(transformer)
     return {
-        "when": seeds_table(mlp, t_gen(level) | generalizing_seeds(level), "mask from"),
+        "when": seeds_table(mlp, brief_columns(level), "mask from"),
         "mlp": seeds_table(mlp, generalization_columns(level) | more, "mask from"),
         "transformer": seeds_table(transformer, generalization_columns(large) | more, "mask from"),
     }
