@@ -1,10 +1,10 @@
-"""Tables over seeds from the finished runs below a root: every ticket beside its dense run.
+"""A table over seeds from the finished runs below a root: every ticket beside its dense run.
 
     python report.py --root runs
     python report.py --root runs --gen_thresholds 0.5 0.8 0.85 --kind mnist --csv mnist.csv
 
 t_gen is explained in training/generalization.py. A run that has none is censored, and counts in a median as later than it is known
-for.
+for. The table shows the last of the thresholds; --csv holds all that is known.
 """
 
 import signal
@@ -14,14 +14,15 @@ if __name__ == "__main__":
 
 import sys
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated
 
 from common.errors import UserError, run_script
 from common.ranges import Range, check_fields
 from configs.flags import parse_flags
-from reporting.columns import accuracy, median_of, pair_columns
-from reporting.results import ACCURACIES, Levels, Result, frame, read_rows, write_csv
+from reporting.columns import median_of, pair_columns
+from reporting.results import read_results, write_csv
 from reporting.tables import pairs_table, with_legend
 
 
@@ -44,31 +45,29 @@ class Flags:
 
     def __post_init__(self):
         check_fields(self)
-        if self.seeds == () or not self.gen_thresholds:
-            raise UserError(
-                f"--{'gen_thresholds' if self.seeds != () else 'seeds'} is empty; leave it out, or give at least one"
-            )
-        if not self.tickets:
-            raise UserError("--tickets is empty; leave it out, or give a pattern")
-
-    def asks_for(self, ticket: Result) -> bool:
-        is_of_seed = self.seeds is None or ticket.settings["config"].get("seed") in self.seeds
-        is_of_kind = self.kind in (None, ticket.settings["kind"])
-        return ticket.is_ticket and is_of_seed and is_of_kind and ticket.path.match(self.tickets)
+        for name in ("seeds", "gen_thresholds", "tickets"):
+            if getattr(self, name) in ((), ""):
+                raise UserError(f"--{name} is empty; leave it out, or give at least one")
 
 
 def run(argv: list[str] | None) -> None:
     flags = parse_flags(Flags, argv, prog="report.py", description=__doc__)
-    rows = read_rows(flags.root, Levels(flags.gen_thresholds), flags.asks_for)
-    if not rows:
+    results = read_results(flags.root, flags.gen_thresholds)
+    is_asked = results.filter(["dense run"]).notna().any(axis="columns")  # which tickets have
+    is_asked &= results["run"].map(lambda name: fnmatch(name, flags.tickets))
+    if flags.seeds:
+        is_asked &= results["seed"].isin(flags.seeds)
+    if flags.kind:
+        is_asked &= results["kind"] == flags.kind
+    results = results[is_asked]
+    if results.empty:
         asked = f"kind {flags.kind or 'any'}, name {flags.tickets}, seed {flags.seeds or 'any'}"
-        raise UserError(
-            f"below {flags.root} is no finished ticket of {asked} beside its dense run; python main.py makes one"
-        )
-    results = frame(rows)
-    more = accuracy(ACCURACIES[1]) | accuracy(ACCURACIES[2]) | median_of("seconds", 0) | median_of("weights_kept", 0)
-    columns = pair_columns(flags.gen_thresholds, more)
-    print(with_legend(pairs_table(results, columns, flags.gen_thresholds[-1])))
+        raise UserError(f"below {flags.root} is no finished ticket of {asked}; python main.py makes one")
+    threshold = flags.gen_thresholds[-1]
+    heads = "dense t_gen", "ticket t_gen", f"speedup (>= {threshold:g})"
+    columns = dict(zip(heads, pair_columns(threshold).values(), strict=True))
+    columns |= median_of("final_test_acc", 3, "final acc") | median_of("weights_kept", 0, "kept")
+    print(with_legend(pairs_table(results, columns | median_of("seconds", 0), threshold)))
     if flags.csv:
         write_csv(results, flags.csv)
 

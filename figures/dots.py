@@ -30,8 +30,8 @@ class Dot:
 class Dots:
     """A picture: ``title``, one sentence that says what one sees; ``panels``, ``{heading: dots}``; the names of both axes.
 
-    Where places are names they stand at the left, in the order of the dots, each with a bar at its median. ``wait``: a line at
-    this value.
+    Where places are names they stand at the left, in the order of the dots, each with a bar at its median; where they are
+    numbers, ``wait`` is a value at which a line is drawn.
     """
 
     title: str
@@ -43,78 +43,72 @@ class Dots:
     def draw(self, path: Path) -> None:
         every = [dot for dots in self.panels.values() for dot in dots]
         names = list(dict.fromkeys(dot.place for dot in every if isinstance(dot.place, str)))
-        groups = dict.fromkeys(dot.group for dot in every)
-        looks = dict(zip(groups, zip(cycle(COLORS), (mark for mark in MARKERS for _ in COLORS)), strict=False))
+        marks = [(color, marker) for marker in MARKERS for color in COLORS]
+        looks = dict(zip(dict.fromkeys(dot.group for dot in every), cycle(marks), strict=False))
         columns = len(self.panels) if names else min(2, len(self.panels))
         rows = -(-len(self.panels) // columns)
-        widest = max(map(len, names), default=0)
-        width = 0.4 + 0.065 * widest + max(2.2 * columns, 4.5) if names else 7.5
-        with picture(path, width, 1.1 + 0.21 * len(names) if names else 1.4 + 2.9 * rows) as figure:
+        size = (7.5, 1.4 + 2.9 * rows)
+        if names:
+            size = (0.4 + 0.065 * max(map(len, names)) + max(2.2 * columns, 4.5), 1.1 + 0.21 * len(names))
+        with picture(path, *size) as figure:
             grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
             for number, (axes, (heading, dots)) in enumerate(zip(grid, self.panels.items(), strict=False)):
-                self._panel(axes, dots, looks, names)
+                draw_panel(axes, dots, looks, names)
                 axes.set_title(heading)
-                across, up = (self.value_name, "") if names else (self.place_name, self.value_name)
                 is_lowest = number >= len(self.panels) - columns
-                axes.set_xlabel("" if names or not is_lowest else across)
-                axes.set_ylabel("" if number % columns else up)
                 axes.tick_params(labelbottom=is_lowest)  # also where nothing stands in the last place
+                if self.wait is not None:
+                    axes.axhline(self.wait, color="0.4", linewidth=0.8)
+                if not names:
+                    axes.set_xlabel(self.place_name if is_lowest else "")
+                    axes.set_ylabel("" if number % columns else self.value_name)
             for axes in grid[len(self.panels) :]:
                 axes.remove()
             if names:
                 figure.supxlabel(self.value_name, fontsize=9)
-            figure.suptitle(f"{self.title}\n{_key(every, bool(names))}", fontsize=9.5)
-            if len(groups) > 1:
-                _legend(figure, looks)
-
-    def _panel(self, axes, dots: Sequence[Dot], looks: dict, names: list[str]) -> None:
-        for dot in dots:
-            point = (max(dot.value, LEAST), names.index(dot.place)) if names else (dot.place, max(dot.value, LEAST))
-            color, marker = looks[dot.group]
-            look = {"color": color, "alpha": 0.25 if dot.is_pale else 0.8}
-            fill = "full" if dot.is_known else "none"
-            axes.plot(*([one] for one in point), marker=marker, markersize=4, fillstyle=fill, **look)
-            if not dot.is_known:  # it points to later
-                arrow = {"arrowstyle": "<-", "lw": 0.7} | look
-                axes.annotate("", point, (9, 0) if names else (0, 9), textcoords="offset points", arrowprops=arrow)
-        for place, name in enumerate(names):
-            own = [dot for dot in dots if dot.place == name]
-            middle = censored_median([dot.value for dot in own], [dot.is_known for dot in own]) if own else None
-            if len(own) > 1 and middle is not None:
-                axes.plot([middle], [place], "|", color="0.2", markersize=11)
-        long, line = (axes.xaxis, axes.axvline) if names else (axes.yaxis, axes.axhline)
-        if names:
-            axes.set_yticks(range(len(names)), names)
-            axes.set_ylim(len(names) - 0.5, -0.5)
-        else:
-            axes.xaxis.set_major_formatter(lambda place, _: f"{place:,.6g}")
-        (axes.set_xscale if names else axes.set_yscale)("log")
-        plain_numbers(long, (1,) if names else (1, 2, 5))
-        if self.wait is not None:
-            line(self.wait, color="0.4", linewidth=0.8)
+            key = "A dot is a run." + (" A bar is a median." if names else "")
+            if not all(dot.is_known for dot in every):
+                key += " Hollow with an arrow: it takes longer than that."
+            figure.suptitle(f"{self.title}\n{key}", fontsize=9.5)
+            if len(looks) > 1:
+                draw_legend(figure, looks)
 
 
-def _key(dots: Sequence[Dot], has_medians: bool) -> str:
-    """What the marks mean, of those that are there."""
-    key = "A dot is a run." + (" A bar is a median." if has_medians else "")
-    key += "" if all(dot.is_known for dot in dots) else " Hollow with an arrow: it takes longer than that."
-    return key
-
-
-def _legend(figure, looks: dict[str, tuple[str, str]]) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D([], [], color=color, marker=marker, linestyle="none", markersize=4, label=group)
-        for group, (color, marker) in looks.items()
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)
-
-
-def plain_numbers(axis, digits: Sequence[int] = (1, 2, 5)) -> None:
-    """1,000 2,000 5,000 10,000 on a log axis, instead of powers of ten."""
+def draw_panel(axes, dots: Sequence[Dot], looks: dict[str, tuple[str, str]], names: list[str]) -> None:
+    """The dots, their medians and the numbers on the axes. ``names``: the places, if these are names."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=digits))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    for dot in dots:
+        value = max(dot.value, LEAST)
+        x, y = (value, names.index(dot.place)) if names else (dot.place, value)
+        color, marker = looks[dot.group]
+        look = {"color": color, "alpha": 0.25 if dot.is_pale else 0.8}
+        axes.plot([x], [y], marker=marker, markersize=4, fillstyle="full" if dot.is_known else "none", **look)
+        if not dot.is_known:  # it points to later
+            arrow = {"arrowstyle": "<-", "lw": 0.7} | look
+            axes.annotate("", (x, y), (9, 0) if names else (0, 9), textcoords="offset points", arrowprops=arrow)
+    for place, name in enumerate(names):
+        own = [dot for dot in dots if dot.place == name]
+        middle = censored_median([dot.value for dot in own], [dot.is_known for dot in own])
+        if len(own) > 1 and middle is not None:
+            axes.plot([middle], [place], "|", color="0.2", markersize=11)
+    if names:
+        axes.set_xscale("log")
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+    else:
+        axes.set_yscale("log")
+        axes.xaxis.set_major_formatter(lambda place, _: f"{place:,.6g}")
+    # 1,000 2,000 5,000 10,000 instead of powers of ten.
+    values = axes.xaxis if names else axes.yaxis
+    values.set_major_locator(LogLocator(subs=(1,) if names else (1, 2, 5)))
+    values.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+    values.set_minor_formatter(NullFormatter())
+
+
+def draw_legend(figure, looks: dict[str, tuple[str, str]]) -> None:
+    from matplotlib.lines import Line2D
+
+    look = {"linestyle": "none", "markersize": 4}
+    handles = [Line2D([], [], color=color, marker=mark, label=group, **look) for group, (color, mark) in looks.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=8)

@@ -1,22 +1,20 @@
 """Finished runs of a sweep -> a row each; for a sweep of one's own one CSV, a printed table and a picture."""
 
 from collections import Counter
-from contextlib import contextmanager
 from pathlib import Path
 
 from common.errors import UserError
 from configs.base import Dense
 from configs.sweep import Sweep
-from experiments.origin import changed_files
 from experiments.parents import folder_of
 from figures.dots import Dots
 from reporting.columns import AT_START, BEST, generalization_columns, kept, t_gen
 from reporting.results import (
     MASKED,
     Levels,
-    Result,
     dense_columns,
     frame,
+    left_out_if_damaged,
     read_result,
     row_of,
     settings_columns,
@@ -44,34 +42,42 @@ def rows_of(sweep: Sweep, finished: dict[Dense, Path], lost: list[Dense]):
     """A pandas.DataFrame, a row a run, in the sweep's order.
 
     ``finished``: the folders of runs, which another command may have made, by the sweep's configs, which say what they stand for.
-    ``lost``: tickets that have no dense run to take a mask from, and so never generalize. Settings that mean one run are one row. Says
-    how many rows older code has trained.
+    ``lost``: tickets that have no dense run to take a mask from, and so never generalize. Settings that mean one run are one row.
     """
     if not finished and not lost:
         raise UserError("no run of this sweep is finished; run it first, without --collect")
     for path, count in Counter(finished.values()).items():
         if count > 1:
             print(f"note: {count} settings mean one and the same run, {path.name}; the first of them stands for it")
-    runs: dict[Dense, Result] = {}  # of a lost ticket its dense run
-    for config, path in finished.items():
-        if all(path != run.path for run in runs.values()):
-            with left_out_if_damaged(path):
-                runs[config] = read_result(path)
-    runs |= {config: read_result(folder_of(config.dense()).path) for config in lost}
-    shown = {config: runs[config] for config in sweep.configs() if config in runs}
-    older = [changed_files(run.settings) for run in shown.values()]
-    if count := sum(map(bool, older)):
-        files = sorted({name for names in older for name in names})
-        print(
-            f"note: older versions of {', '.join(files)} have trained {count} of {len(shown)} runs; --rerun trains them again"
-        )
-    rows = []
-    for config, run in shown.items():
-        with left_out_if_damaged(run.path):
-            rows.append(row_in(sweep, config, run, config in lost))
+    further = {one for one in sweep.reads if isinstance(one, float)}
+    levels = Levels(tuple({*Levels().gen, sweep.base.gen_threshold} | further), sweep.base.mem_threshold)
+    rows, seen = [], set()
+    for config in sweep.configs():
+        path = finished.get(config)
+        if (path is None and config not in lost) or path in seen:
+            continue
+        seen |= {path} - {None}
+        dense = folder_of(config.dense()).path if sweep.has_tickets else None
+        with left_out_if_damaged(path or dense):
+            asked = settings_columns(config.as_dict(), config.kind)
+            if path is None:
+                row = {"run": None} | asked | lost_columns(config, levels)
+            else:
+                row = row_of(read_result(path), levels) | {name: asked[name] for name in sweep.varying}
+            row |= dense_columns(read_result(dense), levels) if dense else {}
+            rows.append({"run": row.pop("run"), "setting": sweep.label(config)} | row)
     if not rows:
         raise UserError("no run of this sweep can be read; move the damaged ones away, and run it again")
     return frame(rows)
+
+
+def lost_columns(config: Dense, levels: Levels) -> dict:
+    """What is known of a ticket that can never be."""
+    budget = config.training().num_epochs
+    row = dict.fromkeys(MASKED) | {"status": LOST, "last_epoch": 0, "budget": budget}
+    for threshold in sorted(levels.gen):
+        row |= t_gen_columns(Generalization(None, None, "never", budget, None), threshold)
+    return row
 
 
 def write_sweep(sweep: Sweep, results, output: Path) -> None:
@@ -80,35 +86,9 @@ def write_sweep(sweep: Sweep, results, output: Path) -> None:
     threshold = sweep.base.gen_threshold
     early = t_gen(EARLY) if threshold != EARLY else {}
     columns = early | generalization_columns(threshold) | BEST | AT_START | kept(results)
-    print(with_legend(seeds_table(results, ["setting"], columns)))
+    print(with_legend(seeds_table(results, columns)))
     print(f"written: {output / 'results.csv'}, {len(results)} rows")
     if sweep.varying:
         panels = {"": dots_of(results, threshold)}
         Dots("When each setting generalizes", panels, f"{t_gen_column(threshold)}, epochs").draw(output / "t_gen.png")
         print(f"written: {output / 't_gen.png'}")
-
-
-@contextmanager
-def left_out_if_damaged(path: Path):
-    """Say that a run is left out, and why, where a file of it is damaged."""
-    try:
-        yield
-    except (UserError, OSError) as error:
-        print(f"left out: {path.name}: {error}")
-
-
-def row_in(sweep: Sweep, config: Dense, run: Result, without_run: bool) -> dict:
-    """A run as a row, with the settings by which the sweep calls it; of a lost ticket ``run`` is the dense run."""
-    further = [one for one in sweep.reads if isinstance(one, float)]
-    levels = Levels((*Levels().gen, sweep.base.gen_threshold, *further), sweep.base.mem_threshold)
-    asked = settings_columns(config.as_dict(), config.kind)
-    if without_run:
-        budget = config.training().num_epochs
-        row = {"run": None} | asked | dict.fromkeys(MASKED) | {"status": LOST, "last_epoch": 0, "budget": budget}
-        for threshold in sorted(set(levels.gen)):
-            row |= t_gen_columns(Generalization(None, None, "never", budget, None), threshold)
-        row |= dense_columns(run, levels)
-    else:
-        row = row_of(run, levels) | {name: asked[name] for name in sweep.varying}
-        row |= dense_columns(read_result(folder_of(config.dense()).path) if sweep.has_tickets else None, levels)
-    return {"run": row.pop("run"), "setting": sweep.label(config)} | row

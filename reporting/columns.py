@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 
 from analysis.statistics import bounded_median, censored_median, restricted_mean, wilson_interval
-from reporting.results import CUT, KEPT, NORM, SPREAD, dense_of_rows, found_in, t_gen_column
+from reporting.results import ACCURACIES, BESIDE, CUT, KEPT, NORM, SPREAD, dense_of_rows, found_in, t_gen_column
 from training.generalization import Generalization
 
 Cell = Callable[[list[dict]], str]
@@ -17,6 +17,7 @@ Columns = dict[str, Cell]
 Bounds = tuple[float, float]  # what is known of a number: the same twice, or what it lies between
 
 NOT_LOOKED_AT = "not looked at"
+SEEDS = "seeds that generalize (95 % interval)"
 
 
 def epoch_text(epoch: float | None, known_until: float) -> str:
@@ -77,19 +78,8 @@ def ratios_text(ratios: Sequence[Bounds], digits: int = 2) -> str:
         return "none"
     start = least if least[0] in (0, least[1]) else (least[0], inf)
     end = most if most[0] == most[1] else (most[0], inf) if most[1] == inf else (0.0, most[1])
-    return with_range(
-        ratio_text(bounded_median(low, high), digits), f"{ratio_text(start, digits)} to {ratio_text(end, digits)}"
-    )
-
-
-def median_text(values: Sequence[float | None], digits: int = 3) -> str:
-    """The median over seeds; a run that diverged before it was measured has no value."""
-    known = [value for value in values if value is not None]
-    return f"{statistics.median(known):,.{digits}f}" if known else "none"
-
-
-def value_text(value: object) -> str:
-    return "" if value is None or value != value else f"{value:g}" if isinstance(value, float) else str(value)
+    middle = ratio_text(bounded_median(low, high), digits)
+    return with_range(middle, f"{ratio_text(start, digits)} to {ratio_text(end, digits)}")
 
 
 # ---- columns
@@ -105,16 +95,26 @@ def t_gen(threshold: float) -> Columns:
     return {t_gen_column(threshold): cell}
 
 
-def mean_t_gen(rows: list[dict], threshold: float) -> float:
+def mean_t_gen(rows: list[dict], threshold: float | None = None) -> float:
     """The restricted mean of t_gen over seeds, at the budget that all of them have."""
     budget = min(row["budget"] for row in rows)
     return restricted_mean(*censored([found_in(row, threshold) for row in rows]), budget)
 
 
-def median_t_gen(rows: list[dict], threshold: float) -> float:
+def median_t_gen(rows: list[dict], threshold: float | None = None) -> float:
     """The median t_gen over seeds; infinite where half of them have none."""
     middle = censored_median(*censored([found_in(row, threshold) for row in rows]))
     return inf if middle is None else middle
+
+
+def how_soon(rows: list[dict]) -> tuple[float, float]:
+    """What settings are ordered by: the median t_gen over seeds, and of equal ones the restricted mean."""
+    return median_t_gen(rows), mean_t_gen(rows)
+
+
+def generalizing(rows: list[dict], threshold: float | None = None) -> int:
+    """How many runs have a t_gen."""
+    return sum(found_in(row, threshold).t_gen is not None for row in rows)
 
 
 def generalization_columns(threshold: float) -> Columns:
@@ -123,8 +123,8 @@ def generalization_columns(threshold: float) -> Columns:
     def mean(rows: list[dict]) -> str:
         return NOT_LOOKED_AT if stopped_early(rows, threshold) else f"{mean_t_gen(rows, threshold):,.0f}"
 
-    own = t_gen(threshold) | {"restricted mean": mean} | generalizing_seeds(threshold)
-    return own | accuracy("final_test_acc")
+    columns = t_gen(threshold) | {"restricted mean": mean} | generalizing_seeds(threshold)
+    return columns | median_of("final_test_acc")
 
 
 def stopped_early(rows: list[dict], threshold: float) -> int:
@@ -136,16 +136,18 @@ def generalizing_seeds(threshold: float) -> Columns:
     """How many seeds have a t_gen, with the interval of that share (Wilson), and how else runs ended."""
 
     def cell(rows: list[dict]) -> str:
-        count, not_seen = (
-            sum(found_in(row, threshold).t_gen is not None for row in rows),
-            stopped_early(rows, threshold),
-        )
+        count = generalizing(rows, threshold)
         low, high = (100 * bound for bound in wilson_interval(count, len(rows)))
-        ends = notes(rows, threshold) | ({NOT_LOOKED_AT: not_seen} if not_seen else {})
-        ends = [f"{count} {note}" for note, count in ends.items()]
+        ends = notes(rows, threshold) | {NOT_LOOKED_AT: stopped_early(rows, threshold)}
+        ends = [f"{number} {note}" for note, number in ends.items() if number]
         return ", ".join([f"{count} of {len(rows)} ({low:.0f} to {high:.0f} %)", *ends])
 
-    return {"seeds that generalize (95 % interval)": cell}
+    return {SEEDS: cell}
+
+
+def brief_columns(threshold: float) -> Columns:
+    """t_gen, and how many seeds have one."""
+    return t_gen(threshold) | generalizing_seeds(threshold)
 
 
 def notes(rows: list[dict], threshold: float) -> dict[str, int]:
@@ -155,45 +157,31 @@ def notes(rows: list[dict], threshold: float) -> dict[str, int]:
     return dict(+counts)  # without those that are 0
 
 
-def accuracy(column: str) -> Columns:
-    """The median of an accuracy. Where some runs were cut short the others alone are no answer: they do not generalize."""
+def median_of(column: str, digits: int = 3, head: str = "") -> Columns:
+    """The median of a column over seeds; a run that diverged before it was measured has no value.
+
+    Where runs were cut short, no accuracy is told: the others alone are no answer, as they do not generalize.
+    """
 
     def cell(rows: list[dict]) -> str:
-        is_cut = any(row["status"] == CUT for row in rows)
-        return NOT_LOOKED_AT if is_cut else median_text([row[column] for row in rows])
-
-    return {column.replace("_", " "): cell}
-
-
-def median_of(column: str, digits: int, head: str = "") -> Columns:
-    """The median of any column over seeds, below a head in words."""
-    return {head or column: lambda rows: median_text([row.get(column) for row in rows], digits)}
-
-
-def mean_and_spread(column: str, digits: int) -> Cell:
-    """Mean and standard deviation over seeds, as papers write them."""
-
-    def cell(rows: list[dict]) -> str:
+        if column in ACCURACIES and any(row["status"] == CUT for row in rows):
+            return NOT_LOOKED_AT
         known = [row[column] for row in rows if row.get(column) is not None]
-        spread = statistics.stdev(known) if len(known) > 1 else 0.0
-        return f"{statistics.mean(known):.{digits}f} ± {spread:.{digits}f}" if known else "none"
+        return f"{statistics.median(known):,.{digits}f}" if known else "none"
 
-    return cell
+    return {head or column.replace("_", " "): cell}
 
 
 def kept(names: Sequence[str]) -> Columns:
     """The fraction of each matrix that the mask keeps; ``names``: the columns of the rows."""
     columns = [name for name in names if name.startswith(KEPT)]
-
-    def cell(rows: list[dict]) -> str:
-        medians = (median_text([row.get(name) for row in rows], digits=2) for name in columns)
-        return " / ".join(text.replace("none", "-") for text in medians)
-
-    return {KEPT + " / ".join(name.removeprefix(KEPT) for name in columns): cell}
+    cells = [cell for name in columns for cell in median_of(name, 2).values()]
+    head = KEPT + " / ".join(name.removeprefix(KEPT) for name in columns)
+    return {head: lambda rows: " / ".join(cell(rows).replace("none", "-") for cell in cells)}
 
 
 def dense_and_ticket(columns: Columns) -> Columns:
-    """Each of these columns twice: of the dense runs beside tickets, and of the tickets."""
+    """Each of these columns twice: of the dense runs beside tickets, and of the tickets; empty where there is none."""
 
     def of(cell: Cell, part: Callable[[list[dict]], list[dict]]) -> Cell:
         return lambda rows: cell(own) if (own := part(rows)) else ""
@@ -210,21 +198,25 @@ def speedup(threshold: float) -> Columns:
     """``t_gen(dense) / t_gen(ticket)`` of one seed, or the median and the range of those of several."""
 
     def cell(rows: list[dict]) -> str:
-        pairs = [(dense, row) for row in tickets_of_rows(rows) for dense in dense_of_rows([row])]
-        ratios = [ratio_bounds(*(found_in(run, threshold) for run in pair)) for pair in pairs]
+        pairs = [row for row in tickets_of_rows(rows) if row.get(BESIDE + "status") is not None]
+        ratios = [ratio_bounds(found_in(row, threshold, BESIDE), found_in(row, threshold)) for row in pairs]
         return ratios_text(ratios) if len(ratios) > 1 else "".join(map(ratio_text, ratios))
 
     return {f"speedup (>= {threshold:g})": cell}
 
 
-def pair_columns(thresholds: Sequence[float], columns: Columns) -> Columns:
-    """t_gen of dense run and ticket and their ratio at each threshold, then other ``columns`` of both."""
-    own: Columns = {}
+def pair_columns(*thresholds: float) -> Columns:
+    """t_gen of dense run and ticket and their ratio at each threshold."""
+    columns: Columns = {}
     for threshold in thresholds:
-        own |= dense_and_ticket(t_gen(threshold)) | speedup(threshold)
-    return own | dense_and_ticket(columns)
+        columns |= dense_and_ticket(t_gen(threshold)) | speedup(threshold)
+    return columns
+
+
+def seeds_of_pairs(threshold: float) -> Columns:
+    """t_gen and how many seeds have one, of dense runs and tickets; and the speedup."""
+    return dense_and_ticket(brief_columns(threshold)) | speedup(threshold)
 
 
 AT_START = median_of(NORM, 1, "L2 norm at the start") | median_of(SPREAD, 3, "logit scale at the start")
-OF_MASK = median_of("mask_epoch", 0, "epoch of the mask")
-BEST = accuracy("best_test_acc")
+BEST = median_of("best_test_acc")

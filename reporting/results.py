@@ -6,7 +6,8 @@ results = read_results("runs")
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -80,73 +81,52 @@ class Result:
         return replace(found, below_after=None) if status == CUT else found
 
 
-def read_result(folder: Path) -> Result:
+def read_result(folder: Path | str) -> Result:
     """Read a finished run. Raises UserError where a file is missing or damaged."""
     folder = Path(folder)
     settings = read_config(folder)
     summary = load_json(folder / "summary.json", NEEDED) | read_summary(folder)
-    if not all(_is_count(counts) for counts in summary["kept_per_matrix"].values()):
-        raise UserError(
-            f"{folder / 'summary.json'} is damaged: kept_per_matrix is not {{name: [kept, all]}}; train the run again with --rerun"
-        )
     if summary["status"] != "diverged" and not (folder / "final.pth").exists():
         raise UserError(f"{folder} is damaged: it is finished, and final.pth is not there; train it again with --rerun")
     return Result(folder, settings, summary, read_metrics(folder))
 
 
-def _is_count(value: object) -> bool:
-    """Whether it is ``[kept, all]`` of a matrix."""
-    is_pair = isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value)
-    return is_pair and 0 <= value[0] <= value[1] > 0
+@contextmanager
+def left_out_if_damaged(folder: Path) -> Iterator[None]:
+    """Say on stderr that a run is left out, and why, where a file of it is missing or damaged."""
+    try:
+        yield
+    except (UserError, OSError) as error:
+        print(f"left out: {folder.name}: {error}", file=sys.stderr)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        print(f"left out: {folder.name}: a file is damaged ({type(error).__name__}: {error})", file=sys.stderr)
 
 
 def read_results(root: Path | str = "runs", gen: tuple[float, ...] = Levels().gen, mem: float = Levels().mem):
-    """Every finished run below ``root`` as a row of a pandas.DataFrame; damaged ones are named on stderr and left out.
+    """The finished runs below ``root`` as a pandas.DataFrame, a row a run, by setting and seed.
 
     ``setting`` is the same for runs that differ in the seed alone. A ticket has its dense run's measures as well, in ``dense ...``.
-    ``gen`` and ``mem`` are the thresholds at which t_gen and t_mem are read.
+    ``gen`` and ``mem`` are the thresholds at which t_gen and t_mem are read. Says on stderr who is left out, and why: a damaged run, a
+    ticket without its dense run, a copy of a run. Raises UserError where no run is left.
     """
-    rows = read_rows(Path(root), Levels(gen, mem))
+    levels, runs, rows, settings = Levels(gen, mem), [], {}, {}
+    for path in sorted(Path(root).glob("*/summary.json")):
+        if ASIDE not in path.parent.name:
+            with left_out_if_damaged(path.parent):
+                runs.append(read_result(path.parent))
+    for run in runs:
+        with left_out_if_damaged(run.path):
+            row = row_of(run, levels) | (dense_columns(dense_of(run, runs), levels) if run.is_ticket else {})
+            key = group_of(run.settings), int(row["seed"]), run.settings["id"]
+            if key in rows:
+                raise UserError(f"it is a copy of {rows[key]['run']}")
+            name = run.path.name.replace(f"_seed{row['seed']}", "", 1)
+            if name in settings.values():  # a folder may have any name
+                name = f"{name} ({len(settings)})"
+            rows[key] = {"run": row.pop("run"), "setting": settings.setdefault(key[0], name)} | row
     if not rows:
         raise UserError(f"below {root} is no finished run; python main.py makes two")
-    return frame(rows)
-
-
-def read_rows(root: Path, levels: Levels, asks_for: Callable[[Result], bool] = lambda run: True) -> list[dict]:
-    """The rows of the finished runs that are asked for, by setting and seed.
-
-    Says on stderr who is left out, and why: a damaged run, a ticket without its dense run, a copy of a run.
-    """
-
-    def attempt(folder: Path, action: Callable) -> object:
-        try:
-            return action()
-        except (UserError, OSError) as error:
-            reason = str(error)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            reason = f"a file of it is damaged ({type(error).__name__}: {error})"
-        print(f"left out: {folder.name}: {reason}", file=sys.stderr)
-        return None
-
-    def add(run: Result) -> None:
-        if not asks_for(run):
-            return
-        dense = dense_of(run, dense_runs) if run.is_ticket else None
-        row = row_of(run, levels) | dense_columns(dense, levels)
-        key = group_of(run.settings), int(row["seed"]), run.settings["id"]
-        if key in rows:
-            raise UserError(f"it is a copy of {rows[key]['run']}")
-        name = run.path.name.replace(f"_seed{row['seed']}", "", 1)
-        name = f"{name} ({len(settings)})" if name in settings.values() else name  # a folder may have any name
-        rows[key] = {"run": row.pop("run"), "setting": settings.setdefault(key[0], name)} | row
-
-    folders = [path.parent for path in sorted(root.glob("*/summary.json")) if ASIDE not in path.parent.name]
-    runs = [run for folder in folders if (run := attempt(folder, lambda folder=folder: read_result(folder)))]
-    dense_runs = [run for run in runs if not run.is_ticket]
-    rows, settings = {}, {}
-    for run in runs:
-        attempt(run.path, lambda run=run: add(run))
-    return [rows[key] for key in sorted(rows)]
+    return frame([rows[key] for key in sorted(rows)])
 
 
 def settings_columns(config: dict, kind: str) -> dict:
@@ -202,7 +182,7 @@ def measures_of(run: Result, levels: Levels) -> dict:
     return row | {KEPT + name: round(kept / total, 4) for name, (kept, total) in summary["kept_per_matrix"].items()}
 
 
-def dense_of(ticket: Result, dense_runs: list[Result]) -> Result:
+def dense_of(ticket: Result, runs: list[Result]) -> Result:
     """The dense run of a ticket, by its settings and data: below the same root, else at the path that config.json names."""
     stored, wanted = Path(ticket.settings["dense_run"]), ticket.settings["asked_for"][0]["dense"]
     data = ticket.settings["content"]["data"]
@@ -210,7 +190,7 @@ def dense_of(ticket: Result, dense_runs: list[Result]) -> Result:
     def is_it(run: Result) -> bool:
         return wanted in run.settings["asked_for"] and run.settings["content"]["data"] == data
 
-    if found := [run for run in dense_runs if is_it(run)]:
+    if found := [run for run in runs if not run.is_ticket and is_it(run)]:
         return found[0]
     if (stored / "summary.json").exists() and is_it(run := read_result(stored)):
         return run
@@ -218,10 +198,8 @@ def dense_of(ticket: Result, dense_runs: list[Result]) -> Result:
     raise UserError(f"its dense run {stored} {reason}")
 
 
-def dense_columns(dense: Result | None, levels: Levels) -> dict:
+def dense_columns(dense: Result, levels: Levels) -> dict:
     """A dense run's measures, as they stand beside its ticket's."""
-    if dense is None:
-        return {}
     return {BESIDE + name: value for name, value in ({"run": dense.path.name} | measures_of(dense, levels)).items()}
 
 
@@ -237,17 +215,22 @@ def t_gen_columns(found: Generalization, threshold: float) -> dict:
     return {t_gen_column(threshold, name): value for name, value in found.as_dict().items()}
 
 
-def found_in(row: dict, threshold: float) -> Generalization:
-    """What a row says of t_gen."""
-    t_gen, first, status, known_until, below_after = (row[t_gen_column(threshold, name)] for name in T_GEN)
+def found_in(row: dict, threshold: float | None = None, side: str = "") -> Generalization:
+    """What a row says of t_gen; None: at the threshold of its study's part. ``side``: BESIDE for that of the dense run."""
+    threshold = row["gen_threshold"] if threshold is None else threshold
+    t_gen, first, status, known_until, below_after = (row[side + t_gen_column(threshold, name)] for name in T_GEN)
     t_gen, first = (None if epoch is None else int(epoch) for epoch in (t_gen, first))
     return Generalization(t_gen, first, status, int(known_until), below_after)
 
 
 def dense_of_rows(rows: list[dict]) -> list[dict]:
     """The dense runs beside tickets as rows of their own; those of which nothing is known are not there."""
-    own = ({name.removeprefix(BESIDE): row[name] for name in row if name.startswith(BESIDE)} for row in rows)
-    return [row for row in own if row.get("status") is not None]
+    dense = []
+    for row in rows:
+        if row.get(BESIDE + "status") is not None:
+            own = {name.removeprefix(BESIDE): value for name, value in row.items() if name.startswith(BESIDE)}
+            dense.append(own | {"gen_threshold": row.get("gen_threshold")})
+    return dense
 
 
 def frame(rows: list[dict]):
@@ -261,7 +244,10 @@ def frame(rows: list[dict]):
 
 def records(results) -> list[dict]:
     """The rows of a pandas.DataFrame as dicts, with None where there is nothing."""
-    return results.astype(object).where(results.notna(), None).to_dict("records")
+    import pandas
+
+    rows = results.astype(object).to_dict("records")
+    return [{name: None if pandas.isna(value) else value for name, value in row.items()} for row in rows]
 
 
 def write_csv(results, path: Path) -> None:

@@ -1,8 +1,9 @@
 """A study: one question in one folder, studies/<name>/.
 
-``study.py`` has the question as its docstring and four names: ``runs``, ``claims``, ``tables`` and ``pictures``. README.md is the
-page, results.csv has a row a run. Everything else that studies need is here, so that all are alike. Where a script of the study's own
-makes runs that no sweep makes (edge_popup), ``completed`` adds their rows to those that sweep.py has collected.
+``study.py`` has the question as its docstring, the rules of its claims (reporting/verdicts.py), and ``runs``, ``tables`` and
+``pictures``. README.md is the page, results.csv has a row a run. Everything else that studies need is here, so that all are alike.
+Where a script of the study's own makes runs that no sweep makes (edge_popup), ``completed`` adds their rows to those that sweep.py has
+collected.
 """
 
 import importlib.util
@@ -20,20 +21,12 @@ from reporting.verdicts import TOO_FEW, Claim, TooFewRuns, Verdict
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 STUDIES = REPOSITORY / "studies"
+LR, DECAY, EPOCHS = "learning rate {:g}", "weight decay {:g}", "{:,.0f} epochs"
 # What a page says of a part's runs, where it is the same for all of them.
 TOLD = {
-    "dense run": {
-        "fn_name": "{}",
-        "lr": "learning rate {:g}",
-        "weight_decay": "weight decay {:g}",
-        "num_epochs": "{:,.0f} epochs",
-    },
+    "dense run": {"fn_name": "{}", "lr": LR, "weight_decay": DECAY, "num_epochs": EPOCHS},
     "mask": {"pruner": "{}", "pruning_rate": "pruning rate {:g}", "prune_at": "from {}"},
-    "retraining": {
-        "retrain_lr": "learning rate {:g}",
-        "retrain_weight_decay": "weight decay {:g}",
-        "retrain_num_epochs": "at most {:,.0f} epochs",
-    },
+    "retraining": {"retrain_lr": LR, "retrain_weight_decay": DECAY, "retrain_num_epochs": f"at most {EPOCHS}"},
 }
 
 
@@ -49,10 +42,10 @@ class Study:
         spec = importlib.util.spec_from_file_location(f"studies.{name}.study", self.folder / "study.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        if missing := [one for one in ("runs", "claims", "tables", "pictures") if not hasattr(module, one)]:
+        if missing := [one for one in ("runs", "tables", "pictures") if not hasattr(module, one)]:
             raise UserError(f"studies/{name}/study.py defines no `{missing[0]}`; see studies/controls/study.py")
         self.runs: dict[str, Sweep] = module.runs
-        self.claims: list[Claim] = module.claims
+        self.claims = [one for one in vars(module).values() if isinstance(one, Claim)]
         self._tables, self._pictures = module.tables, module.pictures
         self._completed = getattr(module, "completed", lambda results: results)
 
@@ -103,7 +96,7 @@ class Study:
         results = self._completed(results)
         kept = {part: kept_columns(results[part], sweep) for part, sweep in self.runs.items()}
         write_rows(kept | {part: rows for part, rows in results.items() if part not in kept}, self.csv)
-        self.__dict__.pop("rows", None)
+        self.__dict__.pop("rows", None)  # which may hold what was there before
         self.write()
 
     def _verdicts(self) -> str:
@@ -119,22 +112,23 @@ class Study:
         """What is the same in all runs of a part."""
         lines = []
         for part, rows in self.rows.items():
-            same = {name: rows[name].iloc[0] for name in rows if rows[name].nunique() == 1 and rows[name].notna().all()}
-            told = []
+            same = {name: rows[name].iloc[0] for name in rows if rows[name].nunique(dropna=False) == 1}
+            told = [f"- **{part}**, {rows['seed'].nunique()} seeds"]
             for what, texts in TOLD.items():
-                if words := [text.format(same[name]) for name, text in texts.items() if name in same]:
-                    told.append(f"{what}: {', '.join(words)}")
-            lines.append(f"- **{part}**, {rows['seed'].nunique()} seeds; {'; '.join(told)}.")
+                words = [text.format(same[name]) for name, text in texts.items() if same.get(name) is not None]
+                told += [f"{what}: {', '.join(words)}"] if words else []
+            lines.append("; ".join(told) + ".")
         return "\n".join(lines)
 
     def _again(self) -> str:
         """The commands that make the page again, and what they cost."""
         rows = list(self.rows.values())
         trained = sum((one["seconds"] / one["population"]).sum() for one in rows)
+        cost = f"{sum(map(len, rows))} runs: {hours(trained)} of one core"
         dense = [one[["seed", "dense seconds"]] for one in rows if "dense seconds" in one]
         dense = {pair for one in dense for pair in one.itertuples(index=False, name=None)}
-        cost = f"{sum(map(len, rows))} runs: {hours(trained)} of one core"
-        cost += f", and {hours(sum(own for _, own in dense))} for their {len(dense)} dense runs" if dense else ""
+        if dense:
+            cost += f", and {hours(sum(own for _, own in dense))} for their {len(dense)} dense runs"
         commits = ", ".join(f"{commit} ({count} runs)" for commit, count in self._counts("git_commit", 10).items())
         return (
             f"    python sweep.py {self.name}              # trains what is missing\n"

@@ -12,7 +12,7 @@ from common.errors import UserError
 from configs.sweep import Sweep
 from reporting.results import ACCURACIES, BESIDE, T_GEN, t_gen_column, t_mem_column
 
-ALL, SAME = "all parts", "same columns"
+SAME = "same columns"
 MEASURES = ("status", "last_epoch", "budget", "t_mem", *T_GEN, *ACCURACIES[1:], "weights_kept", "mask_epoch")
 WHERE = ("seconds", "population", "hardware", "threads", "git_commit")
 OF_DENSE = ("status", "last_epoch", "t_mem", *T_GEN, "final_test_acc", "seconds")
@@ -42,23 +42,20 @@ def write_rows(parts: dict, path: Path) -> None:
     """``parts``: ``{part: pandas.DataFrame}``, as ``kept_columns`` gives them."""
     import pandas
 
-    constants, tables = {}, []
+    head, tables = {}, []
     for part, rows in parts.items():
         rows = rows.astype(object).where(rows.notna(), None)
-        same = [name for name in rows if name not in ("setting", "seed") and len(set(map(str, rows[name]))) == 1]
-        constants[part] = {name: rows[name].iloc[0] for name in same}
-        tables.append(rows.drop(columns=same).assign(part=part))
-    shared = dict.fromkeys(name for own in constants.values() for name in own)
-    values = {name: [own.get(name, ...) for own in constants.values()] for name in shared}
-    shared = {name: own[0] for name, own in values.items() if all(value == own[0] for value in own)}
-    own = {part: {name: own[name] for name in own if name not in shared} for part, own in constants.items()}
+        same = [name for name in rows if name not in ("setting", "seed") and rows[name].map(str).nunique() == 1]
+        head[part] = {name: rows[name].iloc[0] for name in same}
+        tables.append(rows.drop(columns=same))
+        tables[-1].insert(0, "part", part)
     table = pandas.concat(tables, ignore_index=True).convert_dtypes()
-    table = table[["part", *(name for name in table if name != "part")]]
-    twice = _equal_columns(table)
-    table = table.drop(columns=[*twice])
-    head = json.dumps({ALL: shared, SAME: twice} | own, default=lambda number: number.item())
+    names = [name for name in table if name.removeprefix(BESIDE).startswith("t_gen")]
+    equal = {name: next(other for other in names if table[name].equals(table[other])) for name in names}
+    head[SAME] = {name: other for name, other in equal.items() if name != other}
+    text = table.drop(columns=[*head[SAME]]).to_csv(index=False, lineterminator="\n")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"# {head}\n" + table.to_csv(index=False, lineterminator="\n"))
+    path.write_text(f"# {json.dumps(head, default=lambda number: number.item())}\n{text}")
 
 
 def read_rows(path: Path) -> dict:
@@ -72,26 +69,16 @@ def read_rows(path: Path) -> dict:
         raise UserError(f"{path} is not there; python sweep.py {path.parent.name} trains what it holds")
     with path.open() as file:
         constants = json.loads(file.readline().removeprefix("# "))
-    table, shared = pandas.read_csv(path, skiprows=1), constants.pop(ALL)
-    for name, other in constants.pop(SAME, {}).items():
+    table = pandas.read_csv(path, skiprows=1)
+    for name, other in constants.pop(SAME).items():
         table[name] = table[other]
     parts = {}
-    for part, own in constants.items():
+    for part, same in constants.items():
         rows = table[table["part"] == part].dropna(axis="columns", how="all").reset_index(drop=True)
-        for name, value in (shared | own).items():
+        for name, value in same.items():
             rows[name] = [tuple(value) if isinstance(value, list) else value] * len(rows)
         parts[part] = rows.rename(columns=_long_names(rows["gen_threshold"].iloc[0], rows["mem_threshold"].iloc[0]))
     return parts
-
-
-def _equal_columns(table) -> dict[str, str]:
-    """``{column: an earlier one that it equals}``, of the columns about t_gen."""
-    names = [name for name in table if name.removeprefix(BESIDE).startswith("t_gen")]
-    equal = {}
-    for place, name in enumerate(names):
-        same = [other for other in names[:place] if other not in equal and table[name].equals(table[other])]
-        equal |= {name: same[0]} if same else {}
-    return equal
 
 
 def _long_names(gen_threshold: float, mem_threshold: float) -> dict[str, str]:

@@ -4,25 +4,22 @@ Only tables over seeds are made from a pandas.DataFrame; a script that trains pr
 """
 
 from collections.abc import Iterator, Sequence
-from math import inf
 
-from analysis.statistics import censored_median
 from figures.dots import Dot
 from reporting.columns import (
     NOT_LOOKED_AT,
     Columns,
-    accuracy,
-    censored,
+    brief_columns,
     epoch_text,
     generalization_columns,
-    generalizing_seeds,
-    mean_t_gen,
+    generalizing,
+    how_soon,
+    median_of,
     median_t_gen,
     notes,
     ratio_bounds,
     ratio_text,
     t_gen,
-    value_text,
     with_range,
 )
 from reporting.results import (
@@ -39,7 +36,9 @@ from reporting.results import (
     t_mem_column,
 )
 from reporting.results import read_result as read_result  # for the scripts, beside what they print
+from training.generalization import Generalization
 
+DENSE = "the dense network"  # the setting that stands for dense runs
 LEGEND = {
     "unstable": "over 5 % of the epochs after t_gen (or after the first crossing) lie below the threshold",
     NOT_LOOKED_AT: "the run was stopped once its t_gen was certain, and only long runs show this",
@@ -70,20 +69,21 @@ def with_legend(text: str) -> str:
 # ---- tables over seeds, from a pandas.DataFrame
 
 
-def groups_of(results, by: list[str]) -> Iterator[tuple[tuple, list[dict]]]:
-    """The rows of each combination of the columns ``by``, in the order in which they come."""
+def groups_of(results, by: str | list[str] = "setting") -> Iterator[tuple]:
+    """Each value of a column, or the values of several, in the order in which they come, with the rows that have it."""
     rows = records(results)
     for values, group in results.reset_index(drop=True).groupby(by, sort=False, dropna=False):
         yield values, [rows[number] for number in group.index]
 
 
-def seeds_table(results, by: list[str], columns: Columns, heads: list[str] | None = None) -> str:
-    """One line for each combination of the columns ``by``."""
-    lines = [
-        [*map(value_text, values), *(cell(rows) for cell in columns.values())]
-        for values, rows in groups_of(results, by)
-    ]
-    return table([*(heads or by), *columns], lines)
+def cells_of(results, columns: Columns, by: str = "setting") -> dict[object, list[str]]:
+    """``{setting: a line of cells}``."""
+    return {value: [cell(rows) for cell in columns.values()] for value, rows in groups_of(results, by)}
+
+
+def seeds_table(results, columns: Columns, head: str = "setting") -> str:
+    """One line for each setting."""
+    return table([head, *columns], [[name, *cells] for name, cells in cells_of(results, columns).items()])
 
 
 def settings_table(results, more: Columns | None = None, early: float | None = None, brief: bool = False) -> str:
@@ -93,30 +93,26 @@ def settings_table(results, more: Columns | None = None, early: float | None = N
     with its range, and how many seeds generalize.
     """
     level = threshold_of(results)
-    own = t_gen(level) | generalizing_seeds(level) if brief else generalization_columns(level)
+    own = brief_columns(level) if brief else generalization_columns(level)
     columns = (t_gen(early) if early else {}) | own | (more or {})
-    return seeds_table(soonest_first(results), ["setting"], columns)
+    return seeds_table(soonest_first(results), columns)
 
 
-def with_dense(results, name: str = "the dense network"):
-    """A study's part with the dense runs beside its tickets as rows of their own, one a seed."""
-    dense = {}
-    for row in records(results):
+def with_dense(results):
+    """A study's part with the dense runs beside its tickets as the setting DENSE, one a seed, unless it has that setting."""
+    if DENSE in set(results["setting"]):
+        return results
+    tickets, dense = records(results), {}
+    for row in tickets:
         for own in dense_of_rows([row]):
-            at = {
-                "setting": name,
-                "seed": row["seed"],
-                "gen_threshold": row["gen_threshold"],
-                "budget": row["num_epochs"],
-            }
-            dense[row["seed"]] = own | at
-    return frame([*dense.values(), *records(results)])
+            dense[row["seed"]] = own | {"setting": DENSE, "seed": row["seed"], "budget": row["num_epochs"]}
+    return frame([*dense.values(), *tickets])
 
 
 def beside(dense, tickets, on: list[str]):
     """Tickets with other dense runs than their own, those that are equal in the columns ``on``, in the columns ``dense ...``."""
     own = tickets.drop(columns=[name for name in tickets if name.startswith(BESIDE)])
-    others = dense.drop(columns=[name for name in dense if name in ("setting", "part")])
+    others = dense.drop(columns=["setting", "part"])
     return own.merge(others.rename(columns={name: BESIDE + name for name in others if name not in on}), "outer", on)
 
 
@@ -127,13 +123,14 @@ def threshold_of(results) -> float:
 
 def soonest_first(results):
     """A study's rows, the settings in the order of their median t_gen, then of its restricted mean."""
-    level = threshold_of(results)
-    keys = {
-        setting: (median_t_gen(rows, level), mean_t_gen(rows, level))
-        for (setting,), rows in groups_of(results, ["setting"])
-    }
-    order = {setting: place for place, setting in enumerate(sorted(keys, key=keys.get))}
-    return results.sort_values("setting", key=lambda names: names.map(order), kind="stable")
+    keys = {setting: how_soon(rows) for setting, rows in groups_of(results)}
+    return in_order(results, sorted(keys, key=keys.get))
+
+
+def in_order(results, settings: Sequence[str]):
+    """A study's rows, the settings in this order."""
+    places = {name: place for place, name in enumerate(settings)}
+    return results.sort_values("setting", key=lambda names: names.map(places), kind="stable")
 
 
 def pairs_table(results, columns: Columns, threshold: float) -> str:
@@ -142,7 +139,7 @@ def pairs_table(results, columns: Columns, threshold: float) -> str:
     A line names its setting, and what is to be known at the threshold about how its runs or their dense runs ended.
     """
     lines = []
-    for (setting,), rows in groups_of(results, ["setting"]):
+    for setting, rows in groups_of(results):
         for own in [*([row] for row in rows), *([rows] if len(rows) > 1 else [])]:
             ends = [f"dense {note}" for note in notes(dense_of_rows(own), threshold)] + [*notes(own, threshold)]
             seed = str(own[0]["seed"]) if len(own) == 1 else "median (range)"
@@ -150,15 +147,10 @@ def pairs_table(results, columns: Columns, threshold: float) -> str:
     return table(["ticket", "seed", *columns], lines)
 
 
-def winner(results, by: list[str], threshold: float) -> list[dict]:
+def winner(results, by: str | list[str] = "setting", threshold: float | None = None) -> list[dict]:
     """The rows of the setting that a search finds: it holds for the most seeds, and of those has the smallest median t_gen."""
-
-    def order(rows: list[dict]) -> tuple[int, float]:
-        times, is_event = censored([found_in(row, threshold) for row in rows])
-        median = censored_median(times, is_event)
-        return -sum(is_event), inf if median is None else median
-
-    return min((rows for _, rows in groups_of(results, by)), key=order)
+    groups = [rows for _, rows in groups_of(results, by)]
+    return min(groups, key=lambda rows: (-generalizing(rows, threshold), median_t_gen(rows, threshold)))
 
 
 # ---- tables of single runs
@@ -166,20 +158,20 @@ def winner(results, by: list[str], threshold: float) -> list[dict]:
 
 def results_table(results: dict[str, Result], mem_threshold: float, gen_threshold: float) -> str:
     """One row for each run: when it memorizes and generalizes, its accuracies, weights and seconds."""
-    columns = t_gen(gen_threshold) | accuracy(ACCURACIES[0]) | accuracy(ACCURACIES[1]) | accuracy(ACCURACIES[2])
+    accuracies = {head: cell for name in ACCURACIES for head, cell in median_of(name).items()}
     lines = []
     for label, result in results.items():
         row = measures_of(result, Levels((gen_threshold,), mem_threshold))
         memorized, generalized = row[t_mem_column(mem_threshold)], row[t_gen_column(gen_threshold)]
         known_until = row["budget" if row["status"] == "diverged" else "last_epoch"]
         delay = "censored" if None in (memorized, generalized) else f"{generalized - memorized:,}"
-        found, *measured = (cell([row]) for cell in columns.values())
-        counts = row["weights_kept"], row["weights"] - row["weights_kept"]
         name = with_range(label, ", ".join(notes([row], gen_threshold)))
-        line = [name, epoch_text(memorized, known_until), found, delay, *measured]
+        line = [name, epoch_text(memorized, known_until), str(found_in(row, gen_threshold)), delay]
+        line += [cell([row]) for cell in accuracies.values()]
+        counts = row["weights_kept"], row["weights"] - row["weights_kept"]
         lines.append([*line, *(f"{count:,}" for count in counts), f"{row['seconds']:.0f}"])
-    head = ["run", f"t_mem (train acc >= {mem_threshold:g})", f"t_gen (test acc >= {gen_threshold:g})", "delay"]
-    return table([*head, *[*columns][1:], "kept", "removed", "seconds"], lines)
+    head = ["run", t_mem_column(mem_threshold), t_gen_column(gen_threshold), "delay"]
+    return table([*head, *accuracies, "kept", "removed", "seconds"], lines)
 
 
 def matrices_table(counts: dict[str, tuple[int, int]]) -> str:
@@ -207,12 +199,12 @@ def print_results(results: dict[str, Result], mem_threshold: float, gen_threshol
 # ---- pictures
 
 
-def dots_of(results, threshold: float, place: str = "setting", group: str | None = None) -> list[Dot]:
-    """A dot a run: its t_gen, at the value of a column or at the name of its setting; in the colour of another column's value."""
-    dots = []
-    for row in records(results):
-        found = found_in(row, threshold)
-        dots.append(
-            Dot(row[place], max(found.known_until, 1), found.t_gen is not None, str(row[group]) if group else "")
-        )
-    return dots
+def dot_of(found: Generalization, place: float | str, group: str = "", is_pale: bool = False) -> Dot:
+    """A run at its t_gen."""
+    return Dot(place, max(found.known_until, 1), found.t_gen is not None, group, is_pale)
+
+
+def dots_of(results, threshold: float | None = None, place: str = "setting", group: str | None = None) -> list[Dot]:
+    """A dot a run, at the value of a column or at the name of its setting; in the colour of another column's value."""
+    rows = records(results)
+    return [dot_of(found_in(row, threshold), row[place], str(row[group]) if group else "") for row in rows]

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from common.errors import UserError
-from reporting.columns import mean_t_gen, median_and_range, median_t_gen
+from reporting.columns import generalizing, how_soon, median_and_range, median_t_gen
 from reporting.results import found_in, records
-from reporting.tables import threshold_of
+from reporting.tables import DENSE, with_dense
 
 HOLDS, IN_PART, DOES_NOT, TOO_FEW = "holds", "holds in part", "does not hold", "too few runs"
 LEAST_RUNS = 3
@@ -28,8 +28,13 @@ class Claim:
 
     sentence: str
     rule: Callable[[Rows], Verdict]
-    paper: int | None = None
-    rank: int | None = None
+    paper: int | None
+    rank: int | None
+
+
+def claim(sentence: str, *, paper: int | None = None, rank: int | None = None) -> Callable[[Callable], Claim]:
+    """Above a rule, says which claim it judges."""
+    return lambda rule: Claim(sentence, rule, paper, rank)
 
 
 def runs_of(results, setting: str) -> list[dict]:
@@ -40,26 +45,51 @@ def runs_of(results, setting: str) -> list[dict]:
     return rows
 
 
+def enough(results):
+    """The same rows. Raises TooFewRuns where a setting has too few of them."""
+    for name in results["setting"].unique():
+        runs_of(results, name)
+    return results
+
+
 def median_of_setting(results, setting: str) -> float:
     """The median t_gen of a setting at its part's threshold; infinite where half of the runs have none."""
-    return median_t_gen(runs_of(results, setting), threshold_of(results))
+    return median_t_gen(runs_of(results, setting))
 
 
 def soonest(results, settings: Iterable[str]) -> str:
     """Which of the settings has the smallest median t_gen, and of equal ones the smallest restricted mean."""
-    level = threshold_of(results)
     runs = {name: runs_of(results, name) for name in settings}
-    return min(runs, key=lambda name: (median_t_gen(runs[name], level), mean_t_gen(runs[name], level)))
+    return min(runs, key=lambda name: how_soon(runs[name]))
 
 
 def how_many(results, setting: str) -> int:
     """How many runs of a setting generalize."""
-    return sum(found_in(row, threshold_of(results)).t_gen is not None for row in runs_of(results, setting))
+    return generalizing(runs_of(results, setting))
+
+
+def median_text(rows: list[dict]) -> str:
+    """The median t_gen of runs as tables have it: ``476``, or ``> 30,000``."""
+    return median_and_range([found_in(row) for row in rows])[0]
 
 
 def epochs_of(results, setting: str) -> str:
-    """The median t_gen of a setting as tables have it: ``476``, or ``> 30,000``."""
-    return median_and_range([found_in(row, threshold_of(results)) for row in runs_of(results, setting)])[0]
+    """``median_text`` of a setting."""
+    return median_text(runs_of(results, setting))
+
+
+def against(rows: Rows, settings: Iterable[str], other: str = DENSE) -> tuple[list[float], str]:
+    """How many times the median t_gen of the setting ``other`` the soonest of ``settings`` takes, part by part; and both in words.
+
+    Where neither generalizes the number is nan, which no rule takes for right.
+    """
+    times, told = [], []
+    for part, own in rows.items():
+        own = with_dense(own)
+        best = soonest(own, settings)
+        times.append(median_of_setting(own, best) / median_of_setting(own, other))
+        told.append(f"{epochs_of(own, best)} against {epochs_of(own, other)} ({part})")
+    return times, ", ".join(told)
 
 
 def judged(is_right: Iterable[bool]) -> str:

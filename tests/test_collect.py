@@ -77,11 +77,11 @@ def test_it_goes_below_the_root_unless_told_otherwise_and_changes_no_run(runs):
 
 
 def test_how_many_rows_older_code_has_trained_is_said(runs):
-    assert "older versions" not in run_sweep("--collect", "--output=out").out
+    assert "older code" not in run_sweep("--collect", "--output=out").out
     for ticket in run_folders(runs)[1][:2]:
         made_by_older_code(ticket)
     outcome = run_sweep("--collect", "--output=out")
-    assert "note: older versions of training/loop.py have trained 2 of 8 runs; --rerun trains them again" in outcome
+    assert "older code has trained 2 of 10 runs, such as " in outcome
     assert len(collected()) == 8, "they are rows like the others"
 
 
@@ -130,7 +130,7 @@ def test_why_a_run_is_left_out_is_said(runs):
     assert outcome.status == 0
     assert "4 of 8 runs are finished" in outcome
     assert outcome.out.count("10.pth cannot be read") == 4
-    assert f"left out: {damaged.name}: " in outcome.out
+    assert f"left out: {damaged.name}: " in outcome.err
     assert len(collected()) == 3
 
 

@@ -40,7 +40,7 @@ def cells(text: str) -> list[list[str]]:
     ],
 )
 def test_the_cost_is_the_masks_epoch_and_what_comes_after_it(row, bounds):
-    assert cost(row, LEVEL) == bounds
+    assert cost(row) == bounds
 
 
 def test_costs_by_distance_and_start():
@@ -60,11 +60,11 @@ def test_rules_that_choose_a_checkpoint():
         run(20, prune_at="t_gen-50", mask_epoch=150, mask_test_acc=0.8),
         run(10, prune_at="t_gen+10", mask_epoch=210, mask_test_acc=0.95),
     ]
-    assert cheapest(rows, LEVEL) == at_half(rows, LEVEL) == (0.8, 0.8)
-    assert once_known(rows, LEVEL) == (2.3, 2.3)
+    assert cheapest(rows) == at_half(rows) == (0.8, 0.8)
+    assert once_known(rows) == (2.3, 2.3)
     late = [rows[0], rows[3]]
-    assert cheapest(late, LEVEL) == (1.1, 1.1)
-    assert at_half(rows[:1], LEVEL) is once_known(rows[:3], LEVEL) is None
+    assert cheapest(late) == (1.1, 1.1)
+    assert at_half(rows[:1]) is once_known(rows[:3]) is None
     (rewound, kept) = cells(choices_table({"MLP": pandas.DataFrame(rows)}))
     assert rewound[1:] == ["0.8 (0.8 to 0.8)", "1 of 1", "0.8 (0.8 to 0.8)", "1 of 1", "2.3 (2.3 to 2.3)", "0 of 1"]
     assert kept[1:] == [""] * 6

@@ -14,7 +14,7 @@ STUDY = '''\
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
 from figures.dots import Dots
-from reporting.verdicts import HOLDS, Claim, median_of_setting
+from reporting.verdicts import HOLDS, claim, median_of_setting
 from reporting.tables import dots_of, settings_table, threshold_of
 
 BASE = MLPTicketConfig(
@@ -28,18 +28,17 @@ runs = {
 }
 
 
+@claim("A smaller rate is sooner.", rank=1)
 def sooner(rows):
     """Holds always."""
     median_of_setting(rows["MLP"], "a third")
     return HOLDS, "It was looked at."
 
 
+@claim("One run says it.", rank=2)
 def too_few(rows):
     """Asks for more than one run."""
     return HOLDS, f"{median_of_setting(rows['one'], 'a third')}"
-
-
-claims = [Claim("A smaller rate is sooner.", sooner, rank=1), Claim("One run says it.", too_few, rank=2)]
 
 
 def tables(rows):
@@ -98,7 +97,7 @@ def test_a_study_is_a_folder_that_is_copied_and_changed(place, monkeypatch):
     assert run("--collect", "--seeds", "0", "--output=try").status == 0
     assert "**Verdict: too few runs.** There are 1 runs of 'a third'" in Path("try/mine/README.md").read_text()
     assert studies.Study("mine").filled() == page
-    (folder / "study.py").write_text(STUDY.replace("claims = ", "claim = "))
-    assert_refused(run("--list"), "studies/mine/study.py defines no `claims`")
+    (folder / "study.py").write_text(STUDY.replace("def tables", "def table"))
+    assert_refused(run("--list"), "studies/mine/study.py defines no `tables`")
     assert_refused(call("sweep", size=()), "which study?")
     assert_refused(call("sweep", "yours", size=()), "studies/yours/study.py is not there; there are mine")

@@ -209,13 +209,13 @@ def test_the_ratio_is_taken_seed_by_seed_and_may_be_a_bound():
         return made(seed, at(ticket)) | beside
 
     rows = [pair(0, 4000, 100), pair(1, None, 400), pair(2, 9000, 300)]
-    assert cells(rows, pair_columns([0.95], {})) == [
+    assert cells(rows, pair_columns(0.95)) == [
         "9,000 (4,000 to > 10,000)",
         "300 (100 to 400)",
         "30 to 40 (> 25 to > 40)",
     ]
     del rows[1][f"{BESIDE}status"]  # its dense run is not known
-    assert cells(rows, pair_columns([0.95], {})) == ["4,000 (4,000 to 9,000)", "300 (100 to 400)", "30 (30 to 40)"]
+    assert cells(rows, pair_columns(0.95)) == ["4,000 (4,000 to 9,000)", "300 (100 to 400)", "30 (30 to 40)"]
     assert cells(rows[1:2], dense_and_ticket(generalization_columns(0.95)))[:4] == [""] * 4
 
 
@@ -224,8 +224,8 @@ def test_the_winner_holds_for_most_seeds_before_it_is_early():
     rows = [
         made(seed, at(epoch), setting=name) for name, epochs in settings.items() for seed, epoch in enumerate(epochs)
     ]
-    assert [row["run"] for row in winner(frame(rows), ["setting"], 0.95)] == ["b0", "b1", "b2"]
-    text = seeds_table(frame(rows), ["setting"], t_gen(0.95), ["which"])
+    assert [row["run"] for row in winner(frame(rows), "setting", 0.95)] == ["b0", "b1", "b2"]
+    text = seeds_table(frame(rows), t_gen(0.95), "which")
     assert [line.split("|")[1].strip() for line in text.splitlines()[2:]] == list("abcd")
 
 

@@ -14,7 +14,7 @@ from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 from figures.dots import Dots
 from reporting.results import records
 from reporting.tables import table
-from reporting.verdicts import DOES_NOT, LEAST_RUNS, Claim, TooFewRuns, Verdict, judged
+from reporting.verdicts import DOES_NOT, LEAST_RUNS, TooFewRuns, Verdict, claim, judged
 
 HERE = Path(__file__).parent
 TICKET, SIGNS, NO_MASK, AGAIN = "the ticket", "mask, only the signs of the init", "dense, same start", "trained again"
@@ -35,12 +35,11 @@ FAST = {"retrain_lr": 1e-2, "retrain_weight_decay": 3.0, "retrain_num_epochs": 5
 COSINE, FREQUENCIES = "cosine_of_logit_shares", "same_key_frequencies"
 ITS_OWN, OTHER, DENSE = "its dense run", "another seed's", "the dense run"
 
+SETTINGS = {TICKET: {}, NO_MASK: {"use_mask": False}}
+SETTINGS |= {name: {"control": control} for control, name in CONTROLS.items()}
 runs = {
     "MLP": Sweep(MLPTicketConfig(), {TICKET: {}}),
-    "MLP, faster setting": Sweep(
-        MLPTicketConfig(**FAST),
-        {TICKET: {}, NO_MASK: {"use_mask": False}} | {name: {"control": control} for control, name in CONTROLS.items()},
-    ),
+    "MLP, faster setting": Sweep(MLPTicketConfig(**FAST), SETTINGS),
     "Transformer": Sweep(TransformerTicketConfig(), {TICKET: {}}, seeds=(0, 1, 2)),
 }
 
@@ -89,6 +88,7 @@ def measured(rows, measure: str, run: str = "dense"):
     return table
 
 
+@claim("The weights become periodic, in the ticket much sooner than in the dense network.", paper=6)
 def periodic_sooner(rows) -> Verdict:
     """For each run we look for the first saved epoch at which waves of a + b - c are half of the variance of its logits. It holds if
     every run has such an epoch, and if the tickets' median is at most a tenth of the dense runs' median."""
@@ -103,6 +103,7 @@ def periodic_sooner(rows) -> Verdict:
     return judged([medians["ticket"] <= medians["dense"] / 10]), told
 
 
+@claim("The mask changes most while test accuracy rises.", paper=7)
 def masks_change_with_test_accuracy(rows) -> Verdict:
     """We compare the masks of the dense run that lie 2,000 epochs apart, after epoch 2,000, by their Jaccard distance. A seed is right
     if the mask changes most while test accuracy rises most, or in the 2,000 epochs beside. It holds if all seeds are right, and in
@@ -113,6 +114,7 @@ def masks_change_with_test_accuracy(rows) -> Verdict:
     return judged(right), f"Right for {sum(right)} of {len(right)} MLPs."
 
 
+@claim("As graphs, good masks have longer paths and less clustering.", paper=8)
 def longer_paths_less_clustering(rows) -> Verdict:
     """We compare the graphs of the dense run's masks at epoch 2,000 and 28,000. A matrix is right if in the median over seeds its mean
     path length is larger at 28,000 and its clustering smaller. It holds if all matrices are right, and in part if some are."""
@@ -125,6 +127,7 @@ def longer_paths_less_clustering(rows) -> Verdict:
     return judged(right), f"Change of path length and clustering: {', '.join(told)}."
 
 
+@claim("A ticket learns its dense run's frequencies, at the same strengths.", rank=20)
 def same_algorithm(rows) -> Verdict:
     """In a model the claim is right if every ticket has a larger cosine with its dense run than any has with the ticket of another
     seed, and the median is at least 0.9. It holds if it is right in all three parts, and in part if in some."""
@@ -134,12 +137,14 @@ def same_algorithm(rows) -> Verdict:
     return judged(min(own[part]) > others[part] and median(own[part]) >= 0.9 for part in runs), f"{'; '.join(told)}."
 
 
+@claim("A ticket is closer to its dense run than that run is to itself, trained again.", rank=21)
 def closer_than_trained_again(rows) -> Verdict:
     """It holds if every ticket of the MLP has a larger cosine with its dense run than any dense run has with itself, trained again."""
     own, again = cosines(rows, "MLP", TICKET), cosines(rows, "MLP", AGAIN)
     return judged([min(own) > max(again)]), f"At least {min(own):.2f}, against at most {max(again):.2f}."
 
 
+@claim("The mask and the signs of the init decide which frequencies are learned.", rank=22)
 def mask_and_signs_decide(rows) -> Verdict:
     """Of the controls at the faster setting: it holds if the mask with the signs of the init has a median cosine of at least 0.9, and
     no other control has. It holds in part if only the first is right."""
@@ -149,25 +154,16 @@ def mask_and_signs_decide(rows) -> Verdict:
     return judged([signs >= 0.9, medians[best] < 0.9]) if signs >= 0.9 else DOES_NOT, told
 
 
-claims = [
-    Claim("The weights become periodic, in the ticket much sooner than in the dense network.", periodic_sooner, paper=6),
-    Claim("The mask changes most while test accuracy rises.", masks_change_with_test_accuracy, paper=7),
-    Claim("As graphs, good masks have longer paths and less clustering.", longer_paths_less_clustering, paper=8),
-    Claim("A ticket learns its dense run's frequencies, at the same strengths.", same_algorithm, rank=20),
-    Claim("A ticket is closer to its dense run than that run is to itself, trained again.", closer_than_trained_again, rank=21),
-    Claim("The mask and the signs of the init decide which frequencies are learned.", mask_and_signs_decide, rank=22),
-]  # fmt: skip
-
-
 def tables(rows) -> dict[str, str]:
-    head, lines = ["compared", "pairs of runs", "cosine of logit shares", "same key frequencies"], {}
+    head, short, whole = ["compared", "pairs of runs", "cosine of logit shares", "same key frequencies"], [], []
     for (part, what, other), own in comparisons().items():
-        values = ([row[measure] for row in own] for measure in (COSINE, FREQUENCIES))
-        cells = [f"{median(one):.2f} ({min(one):.2f} to {max(one):.2f})" for one in values]
-        lines[part, what, other] = [f"{part}: {what} and {other}", str(len(own)), *cells]
-    shown = [(part, what, other) for part, what, other in lines if what in (TICKET, DENSE, AGAIN, SIGNS, NO_MASK)]
-    short = [lines[name] for name in shown if not (name[1] == NO_MASK and name[2] == OTHER)]
-    return {"algorithms": table(head, short), "whole": table(head, [*lines.values()])}
+        whole.append([f"{part}: {what} and {other}", str(len(own))])
+        for measure in (COSINE, FREQUENCIES):
+            found = [row[measure] for row in own]
+            whole[-1].append(f"{median(found):.2f} ({min(found):.2f} to {max(found):.2f})")
+        if what in (TICKET, DENSE, AGAIN, SIGNS) or (what, other) == (NO_MASK, ITS_OWN):
+            short.append(whole[-1])
+    return {"algorithms": table(head, short), "whole": table(head, whole)}
 
 
 def pictures(rows) -> dict[str, Dots]:

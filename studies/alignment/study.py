@@ -10,11 +10,19 @@ from math import inf
 from analysis.statistics import concordance
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig, MnistTicketConfig, TransformerTicketConfig
-from figures.dots import Dot, Dots
-from reporting.columns import censored, generalizing_seeds, median_and_range, median_of, median_t_gen, t_gen, with_range
+from figures.dots import Dots
+from reporting.columns import (
+    brief_columns,
+    censored,
+    generalizing,
+    median_and_range,
+    median_of,
+    median_t_gen,
+    with_range,
+)
 from reporting.results import NORM, found_in, records
-from reporting.tables import groups_of, seeds_table, table, threshold_of
-from reporting.verdicts import Claim, Verdict, epochs_of, judged, median_of_setting, runs_of
+from reporting.tables import dot_of, groups_of, seeds_table, table, threshold_of
+from reporting.verdicts import Verdict, claim, enough, epochs_of, judged, median_of_setting, median_text
 
 # {(learning rate, weight decay, epochs) of the dense run: the epochs of its masks}
 MLP = {
@@ -97,49 +105,50 @@ def tickets_of(results):
 
 
 def generalized(results) -> list[dict]:
-    """The tickets whose masks are of weights that generalize. Raises TooFewRuns where a setting has too few."""
-    tickets = tickets_of(results)
-    rows = [row for name in tickets["setting"].unique() for row in runs_of(tickets, name)]
-    return [row for row in rows if row["mask_test_acc"] >= threshold_of(results)]
+    """The tickets whose masks are of weights that generalize."""
+    return [row for row in records(tickets_of(results)) if row["mask_test_acc"] >= row["gen_threshold"]]
 
 
-def shares(groups: list[list[dict]], level: float) -> dict[str, float]:
+def shares(groups: list[list[dict]]) -> dict[str, float]:
     """In which share of the pairs within the groups the better value of each predictor is the earlier run."""
-    known = [censored([found_in(row, level) for row in rows]) for rows in groups]
     found = {}
     for name, (column, sign) in PREDICTORS.items():
-        values = [[sign * row[column] for row in rows] for rows in groups]
-        right, pairs = map(
-            sum, zip(*(concordance(one, *times) for one, times in zip(values, known, strict=True)), strict=True)
-        )
+        right = pairs = 0
+        for rows in groups:
+            times = censored([found_in(row) for row in rows])
+            own_right, own_pairs = concordance([sign * row[column] for row in rows], *times)
+            right, pairs = right + own_right, pairs + own_pairs
         found[name] = right / pairs
     return found
 
 
+@claim("A mask is a ticket if the weights that gave it generalize and agree with the start.", rank=10)
 def agreement_makes_a_ticket(rows) -> Verdict:
     """In a model: of the masks of weights that generalize, those at a cosine of 0.2 or more all generalize, and their median t_gen is
     at most half of that of the masks below 0.15. It holds if that is right in all four parts, and in part if in some."""
     answers, told = [], []
     for part, own in rows.items():
-        level, every = threshold_of(own), generalized(own)
+        every = generalized(enough(own))
         high, low = [one for one in every if one["cosine"] >= 0.2], [one for one in every if one["cosine"] < 0.15]
-        all_there = all(found_in(row, level).t_gen is not None for row in high)
-        answers.append(all_there and median_t_gen(high, level) <= median_t_gen(low, level) / 2)
-        middle = [median_and_range([found_in(row, level) for row in group])[0] for group in (high, low)]
-        told.append(f"{' against '.join(middle)} ({part})")
+        answers.append(generalizing(high) == len(high) and median_t_gen(high) <= median_t_gen(low) / 2)
+        told.append(f"{median_text(high)} against {median_text(low)} ({part})")
     return judged(answers), f"The median t_gen at 0.2 or more, against that below 0.15: {', '.join(told)}."
 
 
+@claim("Of two masks, the cosine tells which generalizes sooner.", rank=11)
 def cosine_tells(rows) -> Verdict:
     """In a model: of the pairs of masks of weights that generalize, the one with the larger cosine is the earlier in three quarters or
     more, and neither test accuracy nor a smaller norm tells as many. It holds if that is right in all four parts, and in part if in
     some."""
-    found = {part: [*shares([generalized(own)], threshold_of(own)).values()] for part, own in rows.items()}
-    answers = [own[0] >= 0.75 and own[0] > max(own[3:]) for own in found.values()]
-    told = [f"{own[0]:.2f} against {max(own[3:]):.2f} ({part})" for part, own in found.items()]
+    answers, told = [], []
+    for part, own in rows.items():
+        cosine, _, _, *others = shares([generalized(enough(own))]).values()
+        answers.append(cosine >= 0.75 and cosine > max(others))
+        told.append(f"{cosine:.2f} against {max(others):.2f} ({part})")
     return judged(answers), f"The share that the cosine tells, against the best of the others: {', '.join(told)}."
 
 
+@claim("The same mask generalizes sooner from later weights.", rank=12)
 def later_weights_help(rows) -> Verdict:
     """Four masks are trained from several starts, the three of the MLP at two settings. A mask is right if its median t_gen from the
     latest of them is at most three quarters of that from the init. It holds if that is so for all, and in part if for some."""
@@ -153,25 +162,16 @@ def later_weights_help(rows) -> Verdict:
     return judged(answers), f"From the init to the latest start: {', '.join(told)}."
 
 
-claims = [
-    Claim("A mask is a ticket if the weights that gave it generalize and agree with the start.", agreement_makes_a_ticket, rank=10),
-    Claim("Of two masks, the cosine tells which generalizes sooner.", cosine_tells, rank=11),
-    Claim("The same mask generalizes sooner from later weights.", later_weights_help, rank=12),
-]  # fmt: skip
-
-
 def alignment_table(rows) -> str:
     """t_gen of masks of weights that generalize, by their cosine; then of the other masks. A cell: median and range, how many runs."""
     names = [f"{low:g} to {high:g}" for low, high in pairwise(BINS)]
     lines = [[name] for name in [f"below {BINS[1]:g}", *names[1:-1], f"{BINS[-2]:g} or more", "not generalized yet"]]
     for own in rows.values():
-        level, tickets = threshold_of(own), records(tickets_of(own))
-        general = [row for row in tickets if row["mask_test_acc"] >= level]
+        tickets, general = records(tickets_of(own)), generalized(own)
         groups = [[row for row in general if low <= row["cosine"] < high] for low, high in pairwise(BINS)]
         for line, group in zip(lines, [*groups, [row for row in tickets if row not in general]], strict=True):
-            found = [found_in(row, level) for row in group]
-            there = sum(one.t_gen is not None for one in found)
-            line.append(f"{with_range(*median_and_range(found))}, {there} of {len(group)}" if group else "")
+            when = median_and_range([found_in(row) for row in group]) if group else ()
+            line.append(f"{with_range(*when)}, {generalizing(group)} of {len(group)}" if group else "")
     return table(["cosine", *rows], lines)
 
 
@@ -179,39 +179,36 @@ def predictors_table(rows) -> str:
     """How often each predictor tells the earlier of two masks."""
     lines = []
     for part, own in rows.items():
-        level, tickets = threshold_of(own), tickets_of(own)
-        pairs = {"all pairs": [records(tickets)]}
-        pairs["both generalized"] = [records(tickets[tickets["mask_test_acc"] >= level])]
-        pairs["one dense run"] = [group for _, group in groups_of(tickets, ["lr", "weight_decay", "seed"])]
-        lines += [
-            [f"{part}: {name}", *(f"{one:.2f}" for one in shares(groups, level).values())]
-            for name, groups in pairs.items()
-        ]
+        tickets = tickets_of(own)
+        alike = [group for _, group in groups_of(tickets, ["lr", "weight_decay", "seed"])]
+        pairs = {"all pairs": [records(tickets)], "both generalized": [generalized(own)], "one dense run": alike}
+        for name, groups in pairs.items():
+            lines.append([f"{part}: {name}", *(f"{share:.2f}" for share in shares(groups).values())])
     return table(["pairs of masks", *PREDICTORS], lines)
 
 
 def tables(rows) -> dict[str, str]:
     own = rows["MLP, faster setting"]
-    level = threshold_of(own)
     halves = [name_of(*PAPERS), name_of(*QUICK, 300), *(name for name in CONTROLS if not name.endswith("100"))]
-    names = ["test acc of the dense run", *[*PREDICTORS][:3]]
-    of_mask = {name: cell for name in names for cell in median_of(PREDICTORS[name][0], 2).values()}
-    found = t_gen(level) | generalizing_seeds(level)
+    of_mask = median_of("mask_test_acc", 2, "test acc of the dense run")
+    for name in [*PREDICTORS][:3]:
+        of_mask |= median_of(PREDICTORS[name][0], 2, name)
+    found = brief_columns(threshold_of(own))
     return {
         "alignment": alignment_table(rows),
-        "halves": seeds_table(own[own["setting"].isin(halves)], ["setting"], median_of("cosine", 2) | found),
+        "halves": seeds_table(own[own["setting"].isin(halves)], median_of("cosine", 2) | found),
         "predictors": predictors_table(rows),
-        "masks": seeds_table(own, ["setting"], of_mask | found),
+        "masks": seeds_table(own, of_mask | found),
     }
 
 
 def pictures(rows) -> dict[str, Dots]:
     panels = {}
     for part, own in rows.items():
-        level, panels[part] = threshold_of(own), []
+        panels[part] = []
         for row in records(tickets_of(own)):
-            found, dense = found_in(row, level), f"lr {row['lr']:g}, weight decay {row['weight_decay']:g}"
-            is_known, is_pale = found.t_gen is not None, row["mask_test_acc"] < level
-            panels[part].append(Dot(row["cosine"], max(found.known_until, 1), is_known, dense, is_pale))
+            dense = f"lr {row['lr']:g}, weight decay {row['weight_decay']:g}"
+            is_pale = row["mask_test_acc"] < row["gen_threshold"]
+            panels[part].append(dot_of(found_in(row), row["cosine"], dense, is_pale))
     title = "For a + b, the larger the cosine, the earlier t_gen. Pale: the dense run did not generalize yet."
     return {"alignment.png": Dots(title, panels, "t_gen, epochs", "cosine of start and trained weights")}

@@ -57,9 +57,9 @@ class Learning:
 class Flags(Learning):
     """This script."""
 
-    dense_run: str | None = None
+    dense_run: Path | None = None
     """Folder of the dense run."""
-    output: str | None = None
+    output: Path | None = None
     """Folder for what is written."""
     all: bool = False
     """Learn all masks of the study."""
@@ -151,8 +151,8 @@ def learn(dense_run: Path, output: Path, how: Learning) -> None:
     split = build.build_split(config)
     network = build.build_model(config, split)
     set_weights(network, build.load_weights(saved[how.epoch], network))
-    scores = generator(config.seed, "scores")
-    model = EdgePopup(network, how.pruning_rate, scores, how.by_value, how.learn_weights)
+    drawn = generator(config.seed, "scores")
+    model = EdgePopup(network, how.pruning_rate, drawn, how.by_value, how.learn_weights)
     trained = {name: getattr(how, name) for name in ("lr", "weight_decay", "optimizer", "num_epochs")}
     config = replace(config, **trained, stop_after_gen=False, device="cpu")
     record, began = Record(model), time.time()
@@ -176,7 +176,7 @@ def run(argv: list[str] | None) -> None:
     if flags.dense_run is None or flags.output is None:
         raise UserError("give --dense_run and --output, or --all")
     how = Learning(**{field.name: getattr(flags, field.name) for field in fields(Learning)})
-    return learn(Path(flags.dense_run), Path(flags.output), how)
+    return learn(flags.dense_run, flags.output, how)
 
 
 def main(argv: list[str] | None = None) -> int:

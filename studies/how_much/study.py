@@ -8,10 +8,11 @@ from math import inf
 
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig, TransformerTicketConfig
-from figures.dots import Dot, Dots
-from reporting.columns import BEST, accuracy, generalizing_seeds, kept, t_gen
-from reporting.tables import dots_of, groups_of, settings_table, table, threshold_of
-from reporting.verdicts import Claim, Verdict, epochs_of, how_many, judged, median_of_setting, runs_of, soonest
+from figures.dots import Dots
+from reporting.columns import BEST, SEEDS, brief_columns, generalizing, kept
+from reporting.results import t_gen_column
+from reporting.tables import cells_of, dots_of, settings_table, table, threshold_of
+from reporting.verdicts import Verdict, claim, epochs_of, judged, median_of_setting, runs_of, soonest
 
 RATES = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95]
 FIVE_RATES = [0.2, 0.4, 0.6, 0.8, 0.9]
@@ -38,26 +39,30 @@ runs = {
 }
 
 
+@claim(
+    "Removing some 60 % of the weights is best, 90 % is too much, and near 80 % the MLP's ticket needs no weight decay.",
+    paper=5,
+)
 def some_sixty_percent(rows) -> Verdict:
     """The claim has five parts. In the MLP and in the Transformer the soonest rate removes 50 to 70 % (two parts), and the median
     t_gen at 90 % is at least twice as late (two parts). Without weight decay and with 80 % removed, at least half of the MLPs
     generalize. It holds if all five are right, and in part if some are."""
     answers, told = [], []
     for part, rates in (("MLP", RATES), ("Transformer", FIVE_RATES)):
-        own, names = rows[part], {removed(rate): rate for rate in rates}
+        own, names, much = rows[part], {removed(rate): rate for rate in rates}, removed(0.9)
         best = soonest(own, names)
         answers.append(0.5 <= names[best] <= 0.7)
-        answers.append(median_of_setting(own, removed(0.9)) >= 2 * median_of_setting(own, best))
+        answers.append(median_of_setting(own, much) >= 2 * median_of_setting(own, best))
         told.append(
-            f"{part}: the soonest is {epochs_of(own, best)} with {best}; with 90 % it is {epochs_of(own, removed(0.9))}"
+            f"{part}: the soonest is {epochs_of(own, best)} with {best}; with 90 % it is {epochs_of(own, much)}"
         )
-    free = removed(0.8) + NO_DECAY
-    count, of = how_many(rows["MLP"], free), len(runs_of(rows["MLP"], free))
-    answers.append(2 * count >= of)
-    told.append(f"Without weight decay and with 80 % removed {count} of {of} MLPs generalize.")
+    free = runs_of(rows["MLP"], removed(0.8) + NO_DECAY)
+    answers.append(2 * generalizing(free) >= len(free))
+    told.append(f"Without weight decay and with 80 % removed {generalizing(free)} of {len(free)} MLPs generalize.")
     return judged(answers), ". ".join(told)
 
 
+@claim("The Transformer's ticket for a + b has no queries and no keys.", rank=68)
 def attention_goes(rows) -> Verdict:
     """The claim holds if the mask keeps at most 1 % of W_Q and of W_K in every seed and at each rate from 40 to 90 %, and if at
     least half of the tickets with 60 % removed generalize."""
@@ -66,16 +71,6 @@ def attention_goes(rows) -> Verdict:
     most = max(row[f"kept of blocks.0.{name}"] for row in tickets for name in ("W_Q", "W_K"))
     told = f"The mask keeps at most {100 * most:.1f} % of W_Q and W_K. With {usual} the ticket takes {epochs_of(own, usual)} epochs."
     return judged([most <= 0.01 and median_of_setting(own, usual) < inf]), told
-
-
-claims = [
-    Claim(
-        "Removing some 60 % of the weights is best, 90 % is too much, and near 80 % the MLP's ticket needs no weight decay.",
-        some_sixty_percent,
-        paper=5,
-    ),
-    Claim("The Transformer's ticket for a + b has no queries and no keys.", attention_goes, rank=68),
-]
 
 
 def tables(rows) -> dict[str, str]:
@@ -89,26 +84,19 @@ def tables(rows) -> dict[str, str]:
 def by_rate(own) -> str:
     """One line a rate: with weight decay at the left, without at the right."""
     level = threshold_of(own)
-    when, share, best = (
-        next(iter(columns.values())) for columns in (t_gen(level), generalizing_seeds(level), accuracy("best_test_acc"))
-    )
-    decays = {name: own[own["retrain_weight_decay"] == decay] for name, decay in (("with", 1.0), ("without", 0.0))}
-    groups = {name: dict(groups_of(part, ["pruning_rate"])) for name, part in decays.items()}
+    cells = cells_of(own, brief_columns(level) | BEST)
     lines = []
-    for (rate,), rows in groups["with"].items():
-        bare = groups["without"][(rate,)]
-        lines.append([removed(rate), when(rows), share(rows), when(bare), share(bare), best(bare)])
-    seeds = "seeds that generalize (95 % interval)"
-    head = ["", f"t_gen (test acc >= {level:g})", seeds, "t_gen without weight decay", seeds, "best test acc without"]
+    for rate in RATES:
+        (when, share, _), without = cells[removed(rate)], cells[removed(rate) + NO_DECAY]
+        lines.append([removed(rate), when, share, *without])
+    head = ["", t_gen_column(level), SEEDS, "t_gen without weight decay", SEEDS, "best test acc without"]
     return table(head, lines)
 
 
 def pictures(rows) -> dict[str, Dots]:
-    panels = {part: dots(own) for part, own in rows.items()}
+    panels = {}
+    for part, own in rows.items():
+        names = own["retrain_weight_decay"].map({1.0: "weight decay 1", 0.0: "no weight decay"})
+        panels[part] = dots_of(own.assign(decay=names), place="pruning_rate", group="decay")
     title = "Tickets are earliest with 60 to 80 % of their weights removed. Without weight decay 5 of 65 generalize."
     return {"how_much.png": Dots(title, panels, "t_gen, epochs", "fraction of the weights that is removed")}
-
-
-def dots(own) -> list[Dot]:
-    names = own["retrain_weight_decay"].map({1.0: "weight decay 1", 0.0: "no weight decay"})
-    return dots_of(own.assign(decay=names), threshold_of(own), "pruning_rate", "decay")

@@ -12,10 +12,10 @@ from configs.ticket import MnistTicketConfig
 from figures.dots import Dots
 from reporting.columns import BEST, generalization_columns, kept, median_of, t_gen
 from reporting.results import NORM, frame, records
-from reporting.tables import dots_of, seeds_table, settings_table, soonest_first, threshold_of, with_dense
-from reporting.verdicts import Claim, Verdict, epochs_of, judged, median_of_setting
+from reporting.tables import DENSE, dots_of, seeds_table, settings_table, soonest_first, threshold_of, with_dense
+from reporting.verdicts import Verdict, claim, epochs_of, judged, median_of_setting
 
-TICKET, DENSE, TICKETS = "the ticket", "the dense network", "tickets"
+TICKET, TICKETS = "the ticket", "tickets"
 MORE_DECAY, NO_DECAY = {"retrain_weight_decay": 1.0}, {"retrain_weight_decay": 0.0}
 SPARSER, LOCAL = {"pruning_rate": 0.8}, {"scope": "local"}
 DENSE_MORE_DECAY = "the dense network, ten times the weight decay"
@@ -37,29 +37,18 @@ SETTINGS = {
 SCALES = {"dense network, init scale 5.4": 5.4, "dense network, init scale 4": 4.0}
 SAME_NORM = "the dense network, init scale 5.4 instead of 8"
 NORM_AT_START = median_of(NORM, 1, "L2 norm at the start")
-READS = ("kept of", "dense kept of", "dense best_test_acc", "l2norm at", "dense l2norm at")
+READS = (0.5, "kept of", "dense kept of", "dense best_test_acc", "l2norm at", "dense l2norm at")
+BASE, THREE = MnistTicketConfig(retrain_num_epochs=12_000, retrain_stop_after_gen=True), {"seeds": (0, 1, 2)}
 
-runs = {
-    TICKETS: Sweep(
-        MnistTicketConfig(retrain_num_epochs=12_000, retrain_stop_after_gen=True),
-        SETTINGS,
-        seeds=(0, 1, 2),
-        reads=(0.5, *READS),
-    ),
-} | {
-    part: Sweep(
-        MnistConfig(num_epochs=15_000, weight_scale=scale),
-        {f"the {part} instead of 8": {}},
-        seeds=(0, 1, 2),
-        reads=(0.5, 0.85, "l2norm at"),
-    )
-    for part, scale in SCALES.items()
-}
+runs = {TICKETS: Sweep(BASE, SETTINGS, reads=READS, **THREE)}
+for part, scale in SCALES.items():
+    dense = MnistConfig(num_epochs=15_000, weight_scale=scale)
+    runs[part] = Sweep(dense, {f"the {part} instead of 8": {}}, reads=(0.5, 0.85, "l2norm at"), **THREE)
 
 
 def joined(rows):
     """All parts as one table, with the dense runs at the usual init as a setting of their own."""
-    return frame([*records(with_dense(rows[TICKETS], DENSE)), *smaller(rows)])
+    return frame([*records(with_dense(rows[TICKETS])), *smaller(rows)])
 
 
 def smaller(rows) -> list[dict]:
@@ -67,6 +56,7 @@ def smaller(rows) -> list[dict]:
     return [row for part in SCALES for row in records(rows[part])]
 
 
+@claim("On MNIST a dense network that starts at the ticket's norm is as early as the ticket.", rank=85)
 def norm_explains(rows) -> Verdict:
     """The claim holds if the dense network that starts at the ticket's norm (init scale 5.4) is at most 4 % later than the ticket in
     its median t_gen. Rounding alone moves a t_gen by so much."""
@@ -75,6 +65,7 @@ def norm_explains(rows) -> Verdict:
     return judged([dense <= 1.04 * ticket]), f"{epochs_of(own, SAME_NORM)} epochs against {epochs_of(own, TICKET)}."
 
 
+@claim("On MNIST a smaller init saves the epochs in which weight decay would shrink it.", rank=86)
 def decay_explains(rows) -> Verdict:
     """Weight decay alone shrinks a weight by a factor s in log(s) / (learning rate * weight decay) epochs. For each of the two smaller
     inits the claim is right if its median t_gen is earlier than the usual init's by this number, give or take a tenth."""
@@ -88,6 +79,7 @@ def decay_explains(rows) -> Verdict:
     return judged(answers), " ".join(told)
 
 
+@claim("On MNIST more weight decay makes a network earlier than the mask does.", rank=87)
 def decay_is_stronger(rows) -> Verdict:
     """The claim holds if the median t_gen of the dense network with ten times the weight decay is at most half of the ticket's with
     the paper's weight decay."""
@@ -97,25 +89,14 @@ def decay_is_stronger(rows) -> Verdict:
     return judged([dense <= ticket / 2]), f"{told}takes {epochs_of(own, 'ten times the weight decay')}."
 
 
-claims = [
-    Claim(
-        "On MNIST a dense network that starts at the ticket's norm is as early as the ticket.", norm_explains, rank=85
-    ),
-    Claim("On MNIST a smaller init saves the epochs in which weight decay would shrink it.", decay_explains, rank=86),
-    Claim("On MNIST more weight decay makes a network earlier than the mask does.", decay_is_stronger, rank=87),
-]
-
-
 def tables(rows) -> dict[str, str]:
-    own = joined(rows)
-    dense = with_dense(rows[TICKETS], DENSE)
-    small = t_gen(0.5) | t_gen(0.8) | generalization_columns(0.85) | NORM_AT_START
+    own, tickets = joined(rows), with_dense(rows[TICKETS])
     left_out = [name for name in SETTINGS if "each matrix" in name] + ["random mask"]
-    short = own[~own["setting"].isin(left_out)]
+    small = t_gen(0.5) | t_gen(0.8) | generalization_columns(0.85) | NORM_AT_START
     return {
-        "mnist": settings_table(short, NORM_AT_START, early=0.5, brief=True),
-        "tickets": settings_table(dense, BEST | NORM_AT_START | kept(dense), early=0.5),
-        "inits": seeds_table(frame(smaller(rows)), ["setting"], small),
+        "mnist": settings_table(own[~own["setting"].isin(left_out)], NORM_AT_START, early=0.5, brief=True),
+        "tickets": settings_table(tickets, BEST | NORM_AT_START | kept(tickets), early=0.5),
+        "inits": seeds_table(frame(smaller(rows)), small),
     }
 
 

@@ -7,11 +7,11 @@ an operation is not symmetric, on all ordered pairs.
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 from data.modular import OPERATIONS
-from figures.dots import Dot, Dots
-from reporting.columns import dense_and_ticket, generalizing_seeds, median_and_range, median_t_gen, speedup, t_gen
-from reporting.results import dense_of_rows, found_in, records
-from reporting.tables import groups_of, seeds_table, table, threshold_of
-from reporting.verdicts import Claim, Verdict, judged, runs_of
+from figures.dots import Dots
+from reporting.columns import generalizing, median_t_gen, pair_columns, seeds_of_pairs
+from reporting.results import BESIDE, dense_of_rows, found_in, records
+from reporting.tables import cells_of, dot_of, seeds_table, table, threshold_of
+from reporting.verdicts import Verdict, claim, judged, median_text, runs_of
 
 NAMES = {
     "add": "a + b",
@@ -28,78 +28,48 @@ NAMES = {
 MORE_PAIRS = {"frac_train": 0.8, "lr": 0.003, "num_epochs": 10_000, "prune_at": "8000"}
 STOPS = {"retrain_stop_after_gen": True}
 
+MORE = {"a + b without the modulus, on 80 % of the pairs": {"fn_name": "only_add"} | MORE_PAIRS}
+IS_SYMMETRIC = {field: OPERATIONS[field].symmetric for field in NAMES}
+OF_MLP = {name: {"fn_name": field} for field, name in NAMES.items() if IS_SYMMETRIC[field]}
+OF_ALL = {name: {"fn_name": field, "is_symmetric_input": IS_SYMMETRIC[field]} for field, name in NAMES.items()}
+LARGE = TransformerTicketConfig(retrain_num_epochs=15_000, **STOPS)
+
 runs = {
-    "MLP": Sweep(
-        MLPTicketConfig(**STOPS),
-        {name: {"fn_name": field} for field, name in NAMES.items() if OPERATIONS[field].symmetric},
-        seeds=(0, 1, 2),
-    ),
-    "Transformer": Sweep(
-        TransformerTicketConfig(retrain_num_epochs=15_000, **STOPS),
-        {name: {"fn_name": field, "is_symmetric_input": OPERATIONS[field].symmetric} for field, name in NAMES.items()}
-        | {"a + b without the modulus, on 80 % of the pairs": {"fn_name": "only_add"} | MORE_PAIRS},
-        seeds=(0,),
-        reads=("cosine",),
-    ),
+    "MLP": Sweep(MLPTicketConfig(**STOPS), OF_MLP, seeds=(0, 1, 2)),
+    "Transformer": Sweep(LARGE, OF_ALL | MORE, seeds=(0,), reads=("cosine",)),
 }
 
 
+@claim("Tickets generalize early for other operations than a + b as well.", paper=10)
 def early_for_others(rows) -> Verdict:
     """Asked of the MLP, which has three seeds, and of its four operations besides a + b. For an operation the claim is right if the
     ticket's median t_gen is at most half of the dense network's. It holds if it is right for all, and in part if for some."""
-    own, answers, told = rows["MLP"], [], []
-    for name in list(runs["MLP"].named)[1:]:
-        tickets = runs_of(own, name)
-        sides = dense_of_rows(tickets), tickets
-        dense, ticket = (median_t_gen(side, threshold_of(own)) for side in sides)
-        answers.append(dense > ticket and ticket <= dense / 2)
-        dense, ticket = (median_and_range([found_in(row, threshold_of(own)) for row in side])[0] for side in sides)
-        told.append(f"{name}: {dense} and {ticket}")
+    answers, told = [], []
+    for name in list(OF_MLP)[1:]:
+        tickets = runs_of(rows["MLP"], name)
+        dense = dense_of_rows(tickets)
+        answers.append(median_t_gen(dense) / median_t_gen(tickets) >= 2)
+        told.append(f"{name}: {median_text(dense)} and {median_text(tickets)}")
     return judged(answers), f"Dense network and ticket of the MLP: {'; '.join(told)}."
 
 
+@claim("Where the dense network does not generalize, its mask is no ticket.", rank=70)
 def no_ticket_without_generalization(rows) -> Verdict:
     """Asked of all runs of both models whose dense run has no t_gen. The claim holds if no ticket of these has one."""
-    mlp = [row for name in runs["MLP"].named for row in runs_of(rows["MLP"], name)]
+    mlp = [row for name in OF_MLP for row in runs_of(rows["MLP"], name)]
     tickets = [*mlp, *records(rows["Transformer"])]
-    asked = [row for row in tickets if not generalizes(dense_of_rows([row])[0], row["gen_threshold"])]
-    count = sum(generalizes(row, row["gen_threshold"]) for row in asked)
+    asked = [row for row in tickets if found_in(row, side=BESIDE).t_gen is None]
+    count = generalizing(asked)
     told = f"In {len(asked)} of {len(tickets)} runs the dense network has no t_gen"
     return judged([count == 0]), f"{told}, and in {count} of these the ticket has one."
 
 
-def generalizes(row: dict, level: float) -> bool:
-    return found_in(row, level).t_gen is not None
-
-
-claims = [
-    Claim("Tickets generalize early for other operations than a + b as well.", early_for_others, paper=10),
-    Claim(
-        "Where the dense network does not generalize, its mask is no ticket.", no_ticket_without_generalization, rank=70
-    ),
-]
-
-
 def tables(rows) -> dict[str, str]:
-    whole = {}
-    for part, own in rows.items():
-        level = threshold_of(own)
-        columns = dense_and_ticket(t_gen(level) | generalizing_seeds(level)) | speedup(level)
-        whole[part.lower()] = seeds_table(own, ["setting"], columns)
-    return {"operations": side_by_side(rows)} | whole
-
-
-def side_by_side(rows) -> str:
-    """One line an operation: dense network, ticket and speedup of both models."""
-    cells, head = {}, ["operation"]
-    for part, own in rows.items():
-        columns = dense_and_ticket(t_gen(threshold_of(own))) | speedup(threshold_of(own))
-        head += [f"{part}, {what}" for what in ("dense", "ticket", "speedup")]
-        cells[part] = {
-            name: [cell(group) for cell in columns.values()] for (name,), group in groups_of(own, ["setting"])
-        }
-    lines = [[name, *cells["MLP"].get(name, ["", "", ""]), *own] for name, own in cells["Transformer"].items()]
-    return table(head, lines)
+    whole = {part.lower(): seeds_table(own, seeds_of_pairs(threshold_of(own))) for part, own in rows.items()}
+    mlp, transformer = (cells_of(own, pair_columns(threshold_of(own))) for own in rows.values())
+    head = [f"{part}, {what}" for part in rows for what in ("dense", "ticket", "speedup")]
+    lines = [[name, *mlp.get(name, ["", "", ""]), *cells] for name, cells in transformer.items()]
+    return {"operations": table(["operation", *head], lines)} | whole
 
 
 def pictures(rows) -> dict[str, Dots]:
@@ -108,11 +78,6 @@ def pictures(rows) -> dict[str, Dots]:
     )
     panels = {}
     for part, own in rows.items():
-        panels[f"{part}, dense"] = dots([(row["setting"], dense_of_rows([row])[0]) for row in records(own)], own)
-        panels[f"{part}, ticket"] = dots([(row["setting"], row) for row in records(own)], own)
+        for name, side in (("dense", BESIDE), ("ticket", "")):
+            panels[f"{part}, {name}"] = [dot_of(found_in(row, side=side), row["setting"]) for row in records(own)]
     return {"operations.png": Dots(title, panels, "t_gen, epochs (test acc: MLP >= 0.95, Transformer >= 0.8)")}
-
-
-def dots(runs_of_names: list[tuple[str, dict]], own) -> list[Dot]:
-    found = [(name, found_in(row, threshold_of(own))) for name, row in runs_of_names]
-    return [Dot(name, one.known_until, one.t_gen is not None) for name, one in found]
