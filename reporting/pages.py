@@ -21,14 +21,14 @@ def index(studies: list[Study]) -> dict[str, str]:
         "paper": _claims(paper),
         "own": _claims(own),
         "studies": table(["study", "runs"], lines),
-        "headline": Study("headline").texts()["headline"],
+        "headline": next(study.texts["headline"] for study in studies if study.name == "headline"),
     }
 
 
 def _claims(pairs: list) -> str:
     lines = []
     for claim, study in pairs:
-        word, found = study.verdict(claim)
+        word, found = study.verdicts[claim]
         number = f"{claim.paper}. " if claim.paper else ""
         lines.append(f"| {number}{claim.sentence} | {word} | {found} | {_link(study)} |")
     return "\n".join(["| claim | verdict | found here | study |", "| --- | --- | --- | --- |", *lines])
@@ -38,19 +38,19 @@ def _link(study: Study) -> str:
     return f"[{study.name}](studies/{study.name}/README.md)"
 
 
-def pages() -> dict[Path, str]:
+def pages(studies: list[Study]) -> dict[Path, str]:
     """Every page as it should be."""
-    studies = all_studies()
     texts = index(studies)
     own = {study.folder / "README.md": study.filled() for study in studies}
     return own | {page: filled(page.read_text(), texts) for page in (INDEX, README)}
 
 
 def main() -> None:
-    for study in all_studies():
+    studies = all_studies()
+    for study in studies:
         study.write()
         print(f"written: studies/{study.name}")
-    for page, text in pages().items():
+    for page, text in pages(studies).items():
         page.write_text(text)
     print(f"written: {INDEX.name}, {README.name}")
 

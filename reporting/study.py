@@ -66,8 +66,12 @@ class Study:
         """``{part: pandas.DataFrame}``."""
         return read_rows(self.csv)
 
-    def verdict(self, claim: Claim) -> Verdict:
-        """What the claim's rule says of the rows."""
+    @cached_property
+    def verdicts(self) -> dict[Claim, Verdict]:
+        """What the rule of each claim says of the rows."""
+        return {claim: self._verdict(claim) for claim in self.claims}
+
+    def _verdict(self, claim: Claim) -> Verdict:
         try:
             return claim.rule(self.rows)
         except TooFewRuns as reason:
@@ -76,6 +80,7 @@ class Study:
     def pictures(self) -> dict[str, Dots]:
         return self._pictures(self.rows)
 
+    @cached_property
     def texts(self) -> dict[str, str]:
         """What stands between the page's markers, ``{marker: Markdown}``."""
         own = {"verdicts": self._verdicts(), "settings": self._settings(), "again": self._again()}
@@ -83,7 +88,7 @@ class Study:
 
     def filled(self) -> str:
         """The page with everything between its markers made anew."""
-        return filled(self.page, self.texts())
+        return filled(self.page, self.texts)
 
     def write(self) -> None:
         """Write the page and its pictures from results.csv."""
@@ -96,13 +101,13 @@ class Study:
         results = self._completed(results)
         kept = {part: kept_columns(results[part], sweep) for part, sweep in self.runs.items()}
         write_rows(kept | {part: rows for part, rows in results.items() if part not in kept}, self.csv)
-        self.__dict__.pop("rows", None)  # which may hold what was there before
+        for name in ("rows", "verdicts", "texts"):  # these may be of what was there before
+            self.__dict__.pop(name, None)
         self.write()
 
     def _verdicts(self) -> str:
         blocks = []
-        for claim in self.claims:
-            word, found = self.verdict(claim)
+        for claim, (word, found) in self.verdicts.items():
             whose = f"The paper's claim {claim.paper}" if claim.paper else "Our finding"
             rule = " ".join(claim.rule.__doc__.split())
             blocks.append(f"**{whose}:** {claim.sentence}\\\n**Verdict: {word}.** {found}\\\n*The rule:* {rule}")

@@ -7,6 +7,7 @@ so: the ticket's mask, a mask made without training, or no mask at all?
 
 from itertools import pairwise
 
+import pandas
 import torch
 from torch import Tensor
 
@@ -14,14 +15,14 @@ from common.waves import Waves, project, strongest, waves_of
 from configs.base import MLPConfig, TransformerConfig
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
-from figures.dots import Dot, Dots
+from figures.dots import Dots
 from models.starts import StartSetting, input_product, with_share
 from pruning.controls import Setting, Start
 from pruning.scores import Network, Scores, toward
-from reporting.columns import generalizing_seeds, median_of, t_gen
+from reporting.columns import brief_columns, median_of, t_gen
 from reporting.results import found_in, records
-from reporting.tables import groups_of, seeds_table, table, threshold_of, with_dense
-from reporting.verdicts import Claim, Verdict, epochs_of, how_many, judged, median_of_setting, runs_of
+from reporting.tables import DENSE, cells_of, dot_of, dots_of, in_order, seeds_table, table, threshold_of, with_dense
+from reporting.verdicts import Verdict, claim, epochs_of, how_many, judged, median_of_setting, runs_of
 
 INPUTS, OUTPUTS = ("W_E", "W_inproj"), ("W_outproj", "W_U")
 NUMBER = 6  # of waves
@@ -147,7 +148,7 @@ def waves_of_group(setting: StartSetting, waves: Waves) -> dict[str, Tensor]:
 
 # ---- the runs
 
-DENSE, TICKET, WAVES, PLANES = "the dense network", "the ticket", "start of six waves", "start of six random planes"
+TICKET, WAVES, PLANES = "the ticket", "start of six waves", "start of six random planes"
 MASK = "mask at the init, of six waves"
 APART = {
     TICKET: {},
@@ -235,6 +236,7 @@ WRONG_GROUP = {"a - b": "waves of multiplication", "a * b": "waves of addition"}
 # ---- the verdicts: their rules were written before the runs
 
 
+@claim("A dense network that starts from six waves generalizes within some hundred epochs.", rank=1)
 def few_waves_are_enough(rows) -> Verdict:
     """The MLP that starts from six waves, without a mask, is compared with the dense network of the same seeds. Two parts: its median
     t_gen is at most a tenth of the dense network's; and no start of six random planes generalizes."""
@@ -245,6 +247,7 @@ def few_waves_are_enough(rows) -> Verdict:
     return judged([own <= dense / 10, planes == 0]), told
 
 
+@claim("A mask that is made at the init from six waves, without training, is a ticket.", rank=2)
 def mask_without_training(rows) -> Verdict:
     """Two parts: the mask that is made at the init from six waves has a median t_gen of at most twice the ticket's; and none of its
     controls (random planes, noise, the mask shuffled or on another init) generalizes in more than half of the seeds."""
@@ -256,6 +259,7 @@ def mask_without_training(rows) -> Verdict:
     return judged([right, all(2 * numbers[name] <= len(runs_of(own, name)) for name in numbers)]), told
 
 
+@claim("The more of the embedding lies in six waves, the sooner the network generalizes.", rank=3)
 def the_more_the_sooner(rows) -> Verdict:
     """We compare the medians of t_gen for shares of 0.3, 0.4, 0.5, 0.6, 0.8 and 1 of the embedding's power in six waves. It holds if
     each is smaller than the one before."""
@@ -265,6 +269,7 @@ def the_more_the_sooner(rows) -> Verdict:
     return judged([falls]), f"{', '.join(epochs_of(rows['starts'], name) for name in names)} epochs."
 
 
+@claim("A ticket's start works through the frequencies that its dense run ends with.", rank=4)
 def tickets_work_through_waves(rows) -> Verdict:
     """No mask is held; the embedding is changed so that the neurons see what the ticket's see. Two parts: with only the frequencies
     that the dense run ends with, the median t_gen is at most half of that with all of it; without these frequencies, at most one seed
@@ -276,6 +281,7 @@ def tickets_work_through_waves(rows) -> Verdict:
     return judged([median_of_setting(own, keys) <= median_of_setting(own, whole) / 2, how_many(own, rest) <= 1]), told
 
 
+@claim("The waves must be those of the operation's own group.", rank=5)
 def the_right_group(rows) -> Verdict:
     """For an operation the claim is right if the start of waves of its own group has at most a tenth of the dense network's median
     t_gen, and that of the other group more than the dense network's. It is asked of a - b and a * b."""
@@ -290,6 +296,7 @@ def the_right_group(rows) -> Verdict:
     return judged(answers), f"{'; '.join(told)}."
 
 
+@claim("From six waves, networks generalize on data that are too few for the dense network.", rank=6)
 def less_data(rows) -> Verdict:
     """At a fraction of the pairs the claim is right if the dense network generalizes in no seed and the start of six waves in all. It
     is asked of 30, 25 and 20 %."""
@@ -301,6 +308,7 @@ def less_data(rows) -> Verdict:
     return judged(answers), f"Seeds of three that generalize: {'; '.join(told)}."
 
 
+@claim("That pruned weights stay at 0 helps besides.", rank=7)
 def zeros_help(rows) -> Verdict:
     """The ticket is compared with the same start without its mask, so that pruned weights may grow. It holds if the ticket's median
     t_gen is at most three quarters of that."""
@@ -309,25 +317,10 @@ def zeros_help(rows) -> Verdict:
     return judged([right]), f"{epochs_of(own, TICKET)} against {epochs_of(own, free)} epochs."
 
 
-claims = [
-    Claim("A dense network that starts from six waves generalizes within some hundred epochs.", few_waves_are_enough, rank=1),
-    Claim("A mask that is made at the init from six waves, without training, is a ticket.", mask_without_training, rank=2),
-    Claim("The more of the embedding lies in six waves, the sooner the network generalizes.", the_more_the_sooner, rank=3),
-    Claim("A ticket's start works through the frequencies that its dense run ends with.", tickets_work_through_waves, rank=4),
-    Claim("The waves must be those of the operation's own group.", the_right_group, rank=5),
-    Claim("From six waves, networks generalize on data that are too few for the dense network.", less_data, rank=6),
-    Claim("That pruned weights stay at 0 helps besides.", zeros_help, rank=7),
-]  # fmt: skip
-
-
 def tables(rows) -> dict[str, str]:
-    masks, starts = with_dense(rows["masks"], DENSE), rows["starts"]
-    level = threshold_of(masks)
-    columns = (
-        t_gen(level)
-        | generalizing_seeds(level)
-        | median_of("waves_strongest", 2, "share of the six strongest waves at the start")
-    )
+    masks, starts = with_dense(rows["masks"]), rows["starts"]
+    share = median_of("waves_strongest", 2, "share of the six strongest waves")
+    columns = brief_columns(threshold_of(masks)) | share
     shown = {
         "masks": (masks, [DENSE, *APART]),
         "at_init": (masks, [TICKET, *MASKS]),
@@ -337,44 +330,32 @@ def tables(rows) -> dict[str, str]:
         "start_counts": (starts, [*START_COUNTS, WAVES]),
         "rates": (masks, [*RATES, MASK]),
     }
-    own = {
-        name: seeds_table(part[part["setting"].isin(names)], ["setting"], columns)
-        for name, (part, names) in shown.items()
-    }
+    own = {}
+    for name, (part, names) in shown.items():
+        own[name] = seeds_table(in_order(part[part["setting"].isin(names)], names), columns)
     for name, parts in (("groups", [*RIGHT_GROUP]), ("data", [*LESS_DATA, "p = 97", "p = 113, 30 % of the pairs"])):
         lines = [
-            [part, setting, *(cell(group) for cell in columns.values())]
-            for part in parts
-            for (setting,), group in groups_of(rows[part], ["setting"])
+            [f"{part}: {setting}", *cells] for part in parts for setting, cells in cells_of(rows[part], columns).items()
         ]
-        own[name] = table(["", "setting", *columns], lines)
-    own["transformer"] = seeds_table(rows["Transformer"], ["setting"], t_gen(0.5) | columns)
+        own[name] = table(["setting", *columns], lines)
+    own["transformer"] = seeds_table(rows["Transformer"], t_gen(0.5) | columns)
     return own
 
 
 def pictures(rows) -> dict[str, Dots]:
-    masks, starts = with_dense(rows["masks"], DENSE), rows["starts"]
+    masks, starts = with_dense(rows["masks"]), rows["starts"]
+    every = pandas.concat([masks, starts])
     names = [DENSE, TICKET, WAVES, MASK, PLANES, "the same, random planes"]
-    level, dots = threshold_of(masks), []
-    for name in names:
-        for own in (masks, starts):
-            found = [found_in(row, level) for row in records(own[own["setting"] == name])]
-            dots += [Dot(name, one.known_until, one.t_gen is not None) for one in found]
-    title = "A dense network that starts from six waves is as early as the ticket. Random planes do nothing."
-    groups = {
-        "tickets": (masks, [TICKET]),
-        "dense, six waves": (starts, [*DOSE, WAVES]),
-        "masks at the init": (masks, [MASK, *COUNTS]),
-    }
+    groups = {"tickets": [TICKET], "dense, from waves": [*DOSE, WAVES], "masks at the init": [MASK, *COUNTS]}
     dose = []
-    for group, (own, settings) in groups.items():
-        for row in records(own[own["setting"].isin(settings)]):
-            if "random" not in row["setting"]:
-                found = found_in(row, level)
-                dose.append(Dot(row["waves_strongest"], found.known_until, found.t_gen is not None, group))
+    for group, settings in groups.items():
+        own = every[every["setting"].isin(settings) & ~every["setting"].str.contains("random")]
+        dose += [dot_of(found_in(row), row["waves_strongest"], group) for row in records(own)]
+    title = "A dense network that starts from six waves is as early as the ticket. Random planes do nothing."
     told = "The larger the share of few waves at the start, the earlier a network generalizes."
     share = "share of the six strongest waves in what the neurons see, at epoch 0"
+    shown = in_order(every[every["setting"].isin(names)], names)
     return {
-        "waves.png": Dots(title, {"": dots}, "t_gen, epochs"),
+        "waves.png": Dots(title, {"": dots_of(shown)}, "t_gen, epochs"),
         "dose.png": Dots(told, {"": dose}, "t_gen, epochs", share),
     }
