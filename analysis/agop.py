@@ -1,8 +1,8 @@
-"""What in its inputs a network's logits depend on: the average gradient outer product (AGOP), its rank and its symmetry.
+"""How a network's logits depend on the numbers that it is given: the average gradient outer product (AGOP), and its symmetry.
 
-G = mean over examples of J^T J, J (c, i) the gradient of the logits with respect to the input (Radhakrishnan et al., arXiv
+G = mean over all ordered pairs of J^T J, J (c, i) the gradient of the logits with respect to the input (Radhakrishnan et al., arXiv
 2212.13881; for modular arithmetic Mallinar et al., arXiv 2407.20199). Networks are in float64 and their weights record no
-gradients. In the shapes, n is the number of examples, c of classes, p of numbers, i of inputs, m of neurons.
+gradients. In the shapes, n is the number of pairs, c of classes, p of numbers, i of inputs, m of neurons.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,37 +11,24 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 
-from analysis.norms import effective_rank
-
 Measure = tuple[str, str, float]  # its name, the part of the network (a matrix, a block, "all"), its value
 
 NUM_DRAWS = 20  # of the null
 CHUNK = 64  # examples whose Jacobians are in memory at once
 
 
-def agop(model: nn.Module, split) -> Tensor:
-    """The average gradient outer product G, as above, for each kind of network, ``-> (i, i)``. What an input is:
+def agop(model: nn.Module) -> Tensor:
+    """The average gradient outer product G of a network for modular arithmetic, ``-> (i, i)``. What an input is:
 
-    MLP: how often each number occurs, (p, p), over all p^2 ordered pairs. It sums its embeddings, so with respect to two one-hot
-    vectors G would be this one four times. Transformer: the two one-hot tokens, first a's, then b's, (2p, 2p), over all ordered
-    pairs; a token enters as query, key and value. Images: pixels, (i, i), over the training images.
+    MLP: how often each number occurs, (p, p). It sums its embeddings, so with respect to two one-hot vectors G would be this one
+    four times. Transformer: the two one-hot tokens, first a's, then b's, (2p, 2p); a token enters as query, key and value.
     """
-    if not hasattr(model, "p"):
-        return mean_outer_product(model, model.encode(split.train_x))
     pairs = torch.cartesian_prod(torch.arange(model.p), torch.arange(model.p))
     if hasattr(model, "blocks"):
         return agop_of_tokens(model, pairs)
-    return agop_of_two_layers(model) if has_two_layers(model) else mean_outer_product(model, model.encode(pairs))
-
-
-def has_two_layers(model: nn.Module) -> bool:
-    """Whether this is the MLP for modular arithmetic without extra layers, for which there are closed forms."""
-    return hasattr(model, "W_inproj") and not len(model.W_h)
-
-
-def slope(act: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
-    """The derivative of an activation at each of the values."""
-    return grad(lambda values: act(values).sum())(values)
+    if hasattr(model, "W_inproj") and not len(model.W_h):
+        return agop_of_two_layers(model)
+    return mean_outer_product(model, model.encode(pairs))
 
 
 def mean_outer_product(output: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
@@ -52,13 +39,13 @@ def mean_outer_product(output: Callable[[Tensor], Tensor], inputs: Tensor) -> Te
 
 
 def agop_of_two_layers(model: nn.Module) -> Tensor:
-    """The MLP's without extra layers, in closed form: B^T ((A A^T) * mean of s s^T) B, ``-> (p, p)``.
+    """The same in closed form, a thousand times faster: B^T ((A A^T) * mean of s s^T) B, ``-> (p, p)``.
 
     B (m, p) and A (m, c) are the effective weights into and out of the m neurons, s (m,) the slopes of their activations at a pair.
     """
     into, out = model.W_inproj @ model.W_E, model.W_outproj.mT @ model.W_U
     before = (into.unsqueeze(2) + into.unsqueeze(1)).flatten(1)  # m p^2
-    slopes = slope(model.act, before)
+    slopes = grad(lambda values: model.act(values).sum())(before)
     return into.mT @ (out @ out.mT * (slopes @ slopes.mT) / before.shape[1]) @ into
 
 
@@ -75,21 +62,6 @@ def agop_of_tokens(model: nn.Module, pairs: Tensor) -> Tensor:
     return to_embedded.mT @ of_embedded @ to_embedded
 
 
-def cyclic_order(fn_name: str, p: int) -> Tensor | None:
-    """The numbers in the order in which the operation is an addition or a subtraction modulo their count; None where there is none.
-
-    0 ... p-1 for addition and subtraction; the powers of a primitive root, without 0, for multiplication and division.
-    """
-    if fn_name in ("add", "subtract"):
-        return torch.arange(p)
-    if fn_name in ("multiply", "divide"):
-        for root in range(1, p):
-            powers = [pow(root, exponent, p) for exponent in range(p - 1)]
-            if sorted(powers) == list(range(1, p)):
-                return torch.tensor(powers)
-    return None
-
-
 def distance_to_circulant(matrix: Tensor) -> float:
     """How far a matrix A ``(p, p)`` is from the nearest circulant one: ||A - P A||^2 / ||A||^2, from 0 to 1.
 
@@ -102,21 +74,15 @@ def distance_to_circulant(matrix: Tensor) -> float:
     return float((matrix - means[difference]).square().sum() / matrix.square().sum())
 
 
-def agop_measures(G: Tensor, order: Tensor | None, generator: torch.Generator) -> Iterator[Measure]:
-    """The effective rank of G; with an ``order`` its distance to circulant, beside the null.
+def agop_measures(G: Tensor, p: int, generator: torch.Generator) -> Iterator[Measure]:
+    """The distance of G to circulant, beside the null; of a Transformer that of the blocks aa, ab and bb.
 
-    The null is G with its numbers renamed at random, rows and columns alike: the same spectrum, entries and diagonal, only the
-    order of the numbers is lost. Of a Transformer the distances are those of the blocks aa, ab and bb.
+    The null is the mean over matrices G whose numbers are renamed at random, rows and columns alike: the spectrum, the entries and
+    the diagonal are the same, only the order of the numbers is lost.
     """
-    eigenvalues = torch.linalg.eigvalsh(G).clamp(min=0)  # rounding may give -1e-17
-    yield "agop_effective_rank", "all", effective_rank(eigenvalues.numpy())
-    if order is None:
-        return
-    p = int(order.max()) + 1
     blocks = {"all": G} if len(G) == p else {"aa": G[:p, :p], "ab": G[:p, p:], "bb": G[p:, p:]}
-    renamed = [order[torch.randperm(len(order), generator=generator)] for _ in range(NUM_DRAWS)]
+    renamed = [torch.randperm(p, generator=generator) for _ in range(NUM_DRAWS)]
     for part, block in blocks.items():
         null = torch.tensor([distance_to_circulant(block[numbers][:, numbers]) for numbers in renamed])
-        yield "agop_distance_to_circulant", part, distance_to_circulant(block[order][:, order])
+        yield "agop_distance_to_circulant", part, distance_to_circulant(block)
         yield "agop_distance_to_circulant_null", part, float(null.mean())
-        yield "agop_distance_to_circulant_null_std", part, float(null.std())

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from analysis.agop import Measure, agop, agop_measures
-from analysis.structure import as_vector, cosine, kept_by_degrees
+from analysis.structure import as_vector, cosine, in_order, kept_by_degrees
 
 Weights = Mapping[str, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -26,7 +26,7 @@ def exact(model: nn.Module) -> nn.Module:
 
 def parts_of(gradient: Weights) -> list[tuple[str, list[str]]]:
     """Each matrix, and all of them together, ``[(part, names), ...]``."""
-    return [*((name, [name]) for name in gradient), ("all", list(gradient))]
+    return [*((name, [name]) for name in in_order(gradient)), ("all", list(gradient))]
 
 
 def loss_gradient(model: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> dict[str, Tensor]:
@@ -35,44 +35,38 @@ def loss_gradient(model: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> dict[st
     return grad(lambda weights: loss(functional_call(model, weights, (encoded,)), y))(dict(model.named_parameters()))
 
 
-def norm_measures(gradient: Weights) -> Iterator[Measure]:
-    """L2 norm of each matrix's gradient, and of all as one vector."""
-    for part, names in parts_of(gradient):
-        yield "gradient_norm", part, float(np.linalg.norm(as_vector(gradient, names)))
-
-
 def share_measures(gradient: Weights, mask: Weights) -> Iterator[Measure]:
     """The share of the gradient's energy (sum of squares) inside a mask, per matrix and in total; nan where the gradient is 0.
 
-    Two masks that know nothing of the gradient hold on average: ``mask_share_of_weights``, with as many places in the matrix (or, of
-    all, anywhere); ``gradient_share_in_degrees_mask``, with as many in each row and each column, to first order.
+    ``gradient_share_in_degrees_mask``: what a mask holds on average, to first order, that knows nothing of the gradient and has as
+    many places in each row and each column.
     """
     energy = {name: gradient[name].double().square() for name in mask}
     for part, names in parts_of(mask):
         total = sum(energy[name].sum() for name in names)
         yield "gradient_share_in_mask", part, float(sum(energy[name][mask[name]].sum() for name in names) / total)
-        yield "mask_share_of_weights", part, float(as_vector(mask, names).mean())
     likely = sum((energy[name] * torch.as_tensor(kept_by_degrees(np.asarray(mask[name])))).sum() for name in mask)
     yield "gradient_share_in_degrees_mask", "all", float(likely / total)
 
 
 def gradient_measures(
-    model: nn.Module, split, loss: Loss, mask: Weights | None, generator: torch.Generator, order: Tensor | None = None
+    model: nn.Module, split, loss: Loss, mask: Weights | None, generator: torch.Generator | None
 ) -> Iterator[Measure]:
     """All measures of one checkpoint, as (measure, part, value). The model may be in any precision.
 
     Cosines: of the gradient with that on the test set, and of minus the gradient with the weights, where near 1 it only holds the
-    weights against their decay. ``mask``: the ticket's, or None, which leaves out what needs one. ``generator`` gives AGOP's null:
-    pass one of the same seed for every checkpoint. ``order``: see cyclic_order.
+    weights against their decay. ``mask``: the ticket's, or None, which leaves out what needs one. ``generator`` gives AGOP's null,
+    of the same seed for every checkpoint; None leaves AGOP out, which means nothing but for addition modulo p.
     """
     model = exact(model)
     train = loss_gradient(model, split.train_x, split.train_y, loss)
     test = loss_gradient(model, split.test_x, split.test_y, loss)
-    yield from norm_measures(train)
-    yield from () if mask is None else share_measures(train, mask)
+    if mask is not None:
+        yield from share_measures(train, mask)
     weights = dict(model.named_parameters())
     for part, names in parts_of(train):
         now = as_vector(train, names)
         yield "gradient_cosine_train_test", part, cosine(now, as_vector(test, names))
         yield "descent_cosine_to_weights", part, cosine(-now, as_vector(weights, names))
-    yield from agop_measures(agop(model, split), order, generator)
+    if generator is not None:
+        yield from agop_measures(agop(model), model.p, generator)

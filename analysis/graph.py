@@ -1,28 +1,12 @@
-"""A masked network as a graph: units are nodes, kept weights are edges, every matrix lies between two layers of nodes.
+"""The mask of a matrix as a graph: units are nodes, kept weights are edges between two layers of nodes.
 
 Edges are ``(n, m) bool``, n nodes on the one side and m on the other. Nodes without an edge are no part of a graph: they are left
-out of every mean. A graph of one matrix is undirected. Paths through the network go from its inputs to its outputs, never back.
+out of every mean. Graphs are undirected.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 
 ROUNDS = 50  # of same_degrees
-
-
-def chain(names: Sequence[str]) -> list[str] | None:
-    """The matrices of a multilayer perceptron from inputs to outputs; None for a Transformer, whose residual stream goes around
-    its matrices, so that a path need not use any of them."""
-    hidden = [name for name in names if name.startswith("W_h")]
-    if "W_inproj" in names:
-        return ["W_E", "W_inproj", *hidden, "W_outproj", "W_U"]
-    return ["W_in", *hidden, "W_out"] if "W_in" in names else None
-
-
-def towards_output(name: str, matrix: np.ndarray) -> np.ndarray:
-    """A matrix as (from, to): all are stored as (out, in), but W_U."""
-    return matrix if name == "W_U" else matrix.T
 
 
 def connected(edges: np.ndarray) -> np.ndarray:
@@ -55,31 +39,17 @@ def hops(edges: np.ndarray) -> np.ndarray:
     return np.block([[rows, across], [across.T, columns]])
 
 
-def mean_and_unreachable(lengths: np.ndarray) -> tuple[float, float]:
-    """The mean of path lengths over the pairs that have a path, and the share of the pairs that have none."""
-    reached = np.isfinite(lengths)
-    mean = float(lengths[reached].mean()) if reached.any() else float("nan")
-    return mean, float(1 - reached.mean()) if lengths.size else float("nan")
-
-
-def bipartite_path_length(edges: np.ndarray) -> tuple[float, float]:
-    """Mean number of edges between two different nodes of a matrix's graph, of either side, and the share without a path.
+def path_length(edges: np.ndarray) -> tuple[float, float]:
+    """Mean number of edges between two different nodes of a matrix's graph, of either side, and the share of pairs without a path.
 
     Two nodes of one side are 2 apart where they share a neighbour, of two sides 1 or 3: near 2 whatever the mask.
     """
     distance = hops(connected(edges))
-    return mean_and_unreachable(distance[~np.eye(len(distance), dtype=bool)])
-
-
-def path_lengths(layers: Sequence[np.ndarray]) -> np.ndarray:
-    """The shortest path from each input to each output, ``[(n0, n1), (n1, n2), ...] lengths of edges, inf for none -> (n0, nk)``.
-
-    With all lengths 1 that is the number of layers, or inf.
-    """
-    shortest, *following = layers
-    for lengths in following:
-        shortest = np.stack([(row[:, None] + lengths).min(0) for row in shortest])
-    return shortest
+    lengths = distance[~np.eye(len(distance), dtype=bool)]
+    reached = np.isfinite(lengths)
+    if not reached.any():
+        return float("nan"), float("nan")
+    return float(lengths[reached].mean()), float(1 - reached.mean())
 
 
 def clustering(edges: np.ndarray) -> float:
@@ -88,8 +58,10 @@ def clustering(edges: np.ndarray) -> float:
     A layered graph has no triangles. For a node: the mean, over the others that share a neighbour with it, of shared neighbours
     over neighbours of either. About d / (2 - d) for a random mask of density d.
     """
-    sides = [_clustering(side) for side in (connected(edges), connected(edges).T)]
-    return float(np.concatenate(sides).mean()) if len(sides[0]) else float("nan")
+    edges = connected(edges)
+    if not edges.size:
+        return float("nan")
+    return float(np.concatenate([_clustering(edges), _clustering(edges.T)]).mean())
 
 
 def _clustering(edges: np.ndarray) -> np.ndarray:
@@ -100,28 +72,29 @@ def _clustering(edges: np.ndarray) -> np.ndarray:
     return similar.sum(1) / np.maximum((shared > 0).sum(1), 1)
 
 
-def spectral_gaps(edges: np.ndarray) -> dict[str, float]:
-    """The spectral gap of a matrix's graph, and how far it is below the two bounds in use, ``(n, m) -> {measure: value}``.
+def ramanujan_gap(edges: np.ndarray) -> float:
+    """How far the second eigenvalue of a matrix's graph is below the bound of a good expander, 2 sqrt(k - 1), ``(n, m) -> float``.
 
-    Its eigenvalues are the singular values s1 >= s2 >= ... of the (n, m) matrix and their negatives; k is the mean degree.
-    ``spectral_gap``: s1 - s2. ``ramanujan_gap``: 2 sqrt(k - 1) - s2, the usual bound (Hoory, Linial and Wigderson 2006).
-    ``ramanujan_gap_paper``: sqrt(2 k - 1) - s2, as the appendix of arXiv 2310.19470 writes it. At 0 or above a graph is called
-    Ramanujan; both bounds are meant for graphs whose nodes all have k edges.
+    The eigenvalues are the singular values s1 >= s2 >= ... of the (n, m) matrix and their negatives, and k is the mean degree. At 0
+    or above a graph is called Ramanujan (Hoory, Linial and Wigderson 2006); the bound is meant for graphs whose nodes all have k
+    edges.
     """
-    edges = connected(edges).astype(np.float64)
+    edges = connected(edges)
     if not edges.size:
-        return dict.fromkeys(("spectral_gap", "ramanujan_gap", "ramanujan_gap_paper"), float("nan"))
-    first, second = np.append(np.linalg.svd(edges, compute_uv=False), 0.0)[:2]
+        return float("nan")
     k = 2 * edges.sum() / sum(edges.shape)
-    gaps = {"spectral_gap": first - second, "ramanujan_gap": 2 * np.sqrt(k - 1) - second if k >= 1 else np.nan}
-    gaps |= {"ramanujan_gap_paper": np.sqrt(2 * k - 1) - second if k >= 1 else np.nan}
-    return {name: float(gap) for name, gap in gaps.items()}
+    return float(2 * np.sqrt(k - 1) - two_singular_values(edges)[1]) if k >= 1 else float("nan")
 
 
-def weighted_spectral_gap(weights: np.ndarray) -> float:
-    """s1 - s2 of the absolute weights that are kept, in units of the weights, ``(n, m) -> float``."""
-    first, second = np.append(np.linalg.svd(np.abs(weights), compute_uv=False), 0.0)[:2]
+def spectral_gap(weights: np.ndarray) -> float:
+    """s1 - s2 of the sizes of the weights, in units of the weights, ``(n, m) -> float``."""
+    first, second = two_singular_values(np.abs(weights))
     return float(first - second)
+
+
+def two_singular_values(matrix: np.ndarray) -> np.ndarray:
+    """The two largest singular values, 0 for one that is not there, ``(n, m) -> (2,)``."""
+    return np.append(np.linalg.svd(matrix.astype(np.float64), compute_uv=False), 0.0)[:2]
 
 
 def same_degrees(edges: np.ndarray, numbers: np.random.Generator) -> np.ndarray:

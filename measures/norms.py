@@ -5,16 +5,17 @@ import torch
 
 from analysis import norms as norm
 from analysis.fourier import effective_input, effective_output
-from measures.pairs import OneRun, Pair
-from measures.row import Row, Rows
+from analysis.structure import in_order
+from measures.pairs import OneRun, Pair, Row, Rows
 from training.metrics import logit_std
 
 
 def norms(pair: Pair, run: OneRun, epoch: int) -> Rows:
     weights, trained, first = run.weights(epoch), run.config.training(), min(run.checkpoints)
     for measure, order in (("l1norm", 1), ("l2norm", 2)):
-        for part, value in norm.norms(weights, order).items():
-            yield Row(measure, value, part)
+        found = norm.norms(weights, order)
+        for part in (*in_order(weights), "all"):
+            yield Row(measure, found[part], part)
     num_train = len(run.split.train_y)
     updates = (epoch - first) * -(-num_train // (trained.batch_size or num_train))
     start = norm.norms(run.weights(first), 2)["all"]
@@ -22,8 +23,8 @@ def norms(pair: Pair, run: OneRun, epoch: int) -> Rows:
     yield Row("l2norm_by_decay_alone", alone, other_epoch=first)
     if run.has_frequencies:
         weights = {"input": effective_input(weights), "output": effective_output(weights)}
-    for part, matrix in weights.items():
-        yield Row("effective_rank", norm.effective_rank(np.linalg.svd(matrix, compute_uv=False)), part)
+    for part in in_order(weights):
+        yield Row("effective_rank", norm.effective_rank(np.linalg.svd(weights[part], compute_uv=False)), part)
     model = run.network(epoch)
     with torch.no_grad():
         yield Row("logit_std", float(logit_std(model(model.encode(run.split.train_x)))), "train")
