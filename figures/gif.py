@@ -5,34 +5,18 @@ frame costs as much as one plot, and nothing but the values and the epoch can di
 """
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from figures.curves import COLORS, STYLE
-from figures.panels import DRAW, Panels
+from figures.panels import DRAW, Side
 
 SECONDS_PER_FRAME, SECONDS_AT_MOST = 0.4, 12.0  # the second for all frames but the last: many frames go faster
 SECONDS_LAST_FRAME = 3.0
 NUM_SHADES = 16  # of red, green and blue each: two inks, gray on white and the shades of images need no more
-
-
-@dataclass(frozen=True)
-class Side:
-    """One run, as one half of the picture."""
-
-    name: str
-    values: Mapping[int, np.ndarray]  # {epoch: (panels, x)}
-    test_acc: Mapping[int, float]  # {epoch: test accuracy}
-    panels: Panels
-
-    def caption(self, epoch: int | None) -> str:
-        if epoch is None:
-            return f"{self.name}: no checkpoint yet"
-        accuracy = f", test accuracy {self.test_acc[epoch]:.3f}" if epoch in self.test_acc else ""
-        return f"{self.name}, epoch {epoch:,}{accuracy}"
 
 
 @dataclass(frozen=True)
@@ -72,10 +56,10 @@ def symmetric_ends(values: Sequence[np.ndarray]) -> tuple[tuple[float, float], s
     return (-end, end), f"; {outside}, and are drawn on the edge"
 
 
-def _lay_out(axes, panels: Panels, color: str) -> Callable[[np.ndarray | None, str], None]:
+def _lay_out(axes, side: Side, color: str) -> Callable[[np.ndarray | None, str], None]:
     """The empty panels of one side; returns what draws values and a caption into them."""
     axes.set_axis_off()
-    content, set_values = DRAW[panels.draw](axes, panels, color)
+    content, set_values = DRAW[side.draw](axes, side, color)
     title = axes.text(0.5, 1.01, "", transform=axes.transAxes, ha="center", va="bottom", size=11, color=color)
     for artist in (content, title):
         artist.set_animated(True)  # left out of the background
@@ -107,7 +91,7 @@ def render(movie: Movie) -> Iterator[np.ndarray]:
         grid = {"left": 0.01, "right": 0.99, "top": 0.89, "bottom": bottom, "wspace": 0.02}
         all_axes = figure.subplots(1, len(movie.sides), squeeze=False, gridspec_kw=grid)[0]
         places = zip(all_axes, movie.sides, COLORS, strict=False)
-        show = [_lay_out(axes, side.panels, color) for axes, side, color in places]
+        show = [_lay_out(axes, side, color) for axes, side, color in places]
         canvas.draw()
         background = canvas.copy_from_bbox(figure.bbox)
         for epochs in movie.epochs:

@@ -3,12 +3,10 @@
 import sys
 from collections.abc import Sequence
 from itertools import product
-from statistics import median
 
 from common.errors import UserError
 from measures import FAMILIES
 from measures.pairs import OneRun, Pair, Row
-from reporting.results import records
 from reporting.tables import table
 
 COLUMNS = ("run", "other_run", "seed", "epoch", "other_epoch", "mask", "pruning_rate", "measure", "part", "value")
@@ -101,17 +99,16 @@ def comparisons(rows, pairs: Sequence[Pair]):
         config = pair.ticket.config
         about = {"setting": pair.setting, "seed": config.seed}
         about |= {name: getattr(config, name, None) for name in OF_TICKET}
-        kinds = {"ticket with its dense run": (pair.ticket, [pair.dense])}
-        kinds["ticket with another seed's"] = pair.ticket, [other.ticket for other in pair.others]
-        kinds["dense run with another seed's"] = pair.dense, [other.dense for other in pair.others]
-        for compared, (run, others) in kinds.items():
-            for other in others:
-                own = rows[rows["run"].eq(run.name) & rows["other_run"].eq(other.name)]
-                values = dict(zip(own["measure"], own["value"], strict=True))
-                is_once = run.name < other.name or other is pair.dense
-                if is_once and other.name in ends and values.keys() >= set(LEARNED):
-                    lines.append(about | {"compared": compared, "run": run.name, "other_run": other.name} | values)
-                    lines[-1]["test_acc"] = min(ends[run.name], ends[other.name])
+        compared = [("ticket with its dense run", pair.ticket, pair.dense)]
+        compared += [("ticket with another seed's", pair.ticket, other.ticket) for other in pair.others]
+        compared += [("dense run with another seed's", pair.dense, other.dense) for other in pair.others]
+        for what, run, other in compared:
+            own = rows[rows["run"].eq(run.name) & rows["other_run"].eq(other.name)]
+            values = dict(zip(own["measure"], own["value"], strict=True))
+            is_once = run.name < other.name or other is pair.dense
+            if is_once and other.name in ends and values.keys() >= set(LEARNED):
+                line = about | {"compared": what, "run": run.name, "other_run": other.name} | values
+                lines.append(line | {"test_acc": min(ends[run.name], ends[other.name])})
     return pandas.DataFrame(lines)
 
 
@@ -120,15 +117,14 @@ def learned_table(learned) -> str:
 
     Of runs that both generalize, to a test accuracy of one half at least; the others have learned nothing that could be alike.
     """
-    groups: dict[str, dict] = {}
-    for row in records(learned[learned["test_acc"] >= 0.5]):
-        # Two dense runs stand there for each setting of their tickets, whose name goes on after the dense run's.
-        setting = row["setting"].partition("__")[0] if row["compared"].startswith("dense") else row["setting"]
-        label = f"{row['kind']}: {row['compared']} ({setting})"
-        groups.setdefault(label, {})[row["run"], row["other_run"]] = row
+    own = learned[learned["test_acc"] >= 0.5]
+    # Two dense runs stand there for each setting of their tickets, whose name goes on after the dense run's.
+    is_dense = own["compared"].str.startswith("dense")
+    own = own.assign(setting=own["setting"].mask(is_dense, own["setting"].str.partition("__")[0]))
+    own = own.drop_duplicates(["compared", "setting", "run", "other_run"])
     lines = []
-    for label, own in groups.items():
-        values = ([row[measure] for row in own.values()] for measure in LEARNED)
-        cells = [f"{median(one):.2f} ({min(one):.2f} to {max(one):.2f})" for one in values]
-        lines.append([label, str(len(own)), *cells])
+    for (kind, compared, setting), group in own.groupby(["kind", "compared", "setting"], sort=False):
+        values = (group[measure] for measure in LEARNED)
+        cells = [f"{one.median():.2f} ({one.min():.2f} to {one.max():.2f})" for one in values]
+        lines.append([f"{kind}: {compared} ({setting})", str(len(group)), *cells])
     return table(["compared", "pairs of runs", *(measure.replace("_", " ") for measure in LEARNED)], lines)
