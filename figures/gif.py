@@ -5,7 +5,7 @@ frame costs as much as one plot, and nothing but the values and the epoch can di
 """
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,24 +56,6 @@ def symmetric_ends(values: Sequence[np.ndarray]) -> tuple[tuple[float, float], s
     return (-end, end), f"; {outside}, and are drawn on the edge"
 
 
-def _lay_out(axes, side: Side, color: str) -> Callable[[np.ndarray | None, str], None]:
-    """The empty panels of one side; returns what draws values and a caption into them."""
-    axes.set_axis_off()
-    content, set_values = DRAW[side.draw](axes, side, color)
-    title = axes.text(0.5, 1.01, "", transform=axes.transAxes, ha="center", va="bottom", size=11, color=color)
-    for artist in (content, title):
-        artist.set_animated(True)  # left out of the background
-
-    def show(values: np.ndarray | None, caption: str) -> None:
-        if values is not None:
-            set_values(values)
-            axes.draw_artist(content)
-        title.set_text(caption)
-        axes.draw_artist(title)
-
-    return show
-
-
 def render(movie: Movie) -> Iterator[np.ndarray]:
     """The frames, one per epoch of the union of both sides, ``(height, width, 3) uint8``."""
     import matplotlib
@@ -90,14 +72,24 @@ def render(movie: Movie) -> Iterator[np.ndarray]:
         bottom = 0.03 + 0.022 * len(note.splitlines())  # a long note takes room from the panels
         grid = {"left": 0.01, "right": 0.99, "top": 0.89, "bottom": bottom, "wspace": 0.02}
         all_axes = figure.subplots(1, len(movie.sides), squeeze=False, gridspec_kw=grid)[0]
-        places = zip(all_axes, movie.sides, COLORS, strict=False)
-        show = [_lay_out(axes, side, color) for axes, side, color in places]
+        drawn = []
+        for axes, side, color in zip(all_axes, movie.sides, COLORS, strict=False):
+            axes.set_axis_off()
+            content, set_values = DRAW[side.draw](axes, side, color)
+            title = axes.text(0.5, 1.01, "", transform=axes.transAxes, ha="center", va="bottom", size=11, color=color)
+            for artist in (content, title):
+                artist.set_animated(True)  # left out of the background
+            drawn.append((axes, content, set_values, title))
         canvas.draw()
         background = canvas.copy_from_bbox(figure.bbox)
         for epochs in movie.epochs:
             canvas.restore_region(background)
-            for side, show_side, epoch in zip(movie.sides, show, epochs, strict=True):
-                show_side(side.values.get(epoch), side.caption(epoch))
+            for side, (axes, content, set_values, title), epoch in zip(movie.sides, drawn, epochs, strict=True):
+                if epoch in side.values:
+                    set_values(side.values[epoch])
+                    axes.draw_artist(content)
+                title.set_text(side.caption(epoch))
+                axes.draw_artist(title)
             yield np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
