@@ -4,7 +4,7 @@
     python analyze.py --root runs --tickets '*_at28000'                    # every pair there is, for curves over seeds
 
 Families of measures: fourier (which frequencies, how they are combined), structure (masks over time), graph (masks as graphs, beside
-random ones), norms, gradients. Definitions are in analysis/. Writes analysis.csv, a row a number, and pictures.
+random ones), norms, gradients. Definitions are in measures/. Writes analysis.csv, a row a number, and pictures.
 """
 
 import signal

@@ -73,7 +73,7 @@ def of_run(run: OneRun, epoch: int) -> list[Row | str]:
     return [*found, Row("distance_irrelevance", spectra.distance_irrelevance(logits))]
 
 
-def fourier(pair: Pair, run: OneRun, epoch: int) -> Rows:
+def measure_fourier(pair: Pair, run: OneRun, epoch: int) -> Rows:
     if not run.has_frequencies:
         yield f"fourier is left out: the task {run.config.task.name} has no frequencies"
         return

@@ -23,7 +23,7 @@ def magnitude_masks(run: OneRun, rate: float, scope: str) -> dict[int, dict[str,
     return masks
 
 
-def structure(pair: Pair, run: OneRun, epoch: int) -> Rows:
+def measure_structure(pair: Pair, run: OneRun, epoch: int) -> Rows:
     if pair.ticket.mask is None:
         yield "structure is left out where a run has no mask"
         return

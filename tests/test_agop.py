@@ -9,9 +9,8 @@ from networks import SIZES, build, weights_of
 from scipy.linalg import circulant
 from test_models import TEXTBOOK_ACT, textbook_transformer
 
-from analysis.agop import agop, agop_measures, distance_to_circulant
-from analysis.gradients import exact
 from common.randomness import generator
+from measures.gradients import agop, agop_measures, distance_to_circulant, exact
 
 pytestmark = pytest.mark.numerics
 

@@ -7,14 +7,14 @@ import torch
 from networks import KINDS, SIZES, build, weights_of
 from torch.func import functional_call
 
-from analysis.gradients import (
+from common.randomness import generator
+from data.task import Split
+from measures.gradients import (
     exact,
     gradient_measures,
     loss_gradient,
     share_measures,
 )
-from common.randomness import generator
-from data.task import Split
 from training.losses import LOSSES, labels_of
 
 pytestmark = pytest.mark.numerics

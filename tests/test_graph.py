@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from analysis import graph
-from analysis.graph import (
+from common.randomness import generator
+from measures import graph
+from measures.graph import (
     clustering,
     num_isolated,
     path_length,
@@ -22,7 +23,6 @@ from analysis.graph import (
     same_degrees,
     spectral_gap,
 )
-from common.randomness import generator
 from pruning.controls import swap_edges
 
 pytestmark = pytest.mark.numerics
