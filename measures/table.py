@@ -120,11 +120,12 @@ def learned_table(learned) -> str:
     own = learned[learned["test_acc"] >= 0.5]
     # Two dense runs stand there for each setting of their tickets, whose name goes on after the dense run's.
     is_dense = own["compared"].str.startswith("dense")
-    own = own.assign(setting=own["setting"].mask(is_dense, own["setting"].str.partition("__")[0]))
+    own = own.assign(setting=own["setting"].mask(is_dense, own["setting"].str.replace("__.*", "", regex=True)))
     own = own.drop_duplicates(["compared", "setting", "run", "other_run"])
-    lines = []
+    settings, lines = own.groupby(["kind", "compared"])["setting"].nunique(), []
     for (kind, compared, setting), group in own.groupby(["kind", "compared", "setting"], sort=False):
         values = (group[measure] for measure in LEARNED)
         cells = [f"{one.median():.2f} ({one.min():.2f} to {one.max():.2f})" for one in values]
-        lines.append([f"{kind}: {compared} ({setting})", str(len(group)), *cells])
+        name = f" ({setting})" if settings[kind, compared] > 1 else ""
+        lines.append([f"{kind}: {compared}{name}", str(len(group)), *cells])
     return table(["compared", "pairs of runs", *(measure.replace("_", " ") for measure in LEARNED)], lines)
