@@ -4,7 +4,7 @@
     python analyze.py --root runs --tickets '*_at28000'                    # every pair there is, for curves over seeds
 
 Families of measures: fourier (which frequencies, how they are combined), structure (masks over time), graph (masks as graphs, beside
-random ones), norms, gradients. Definitions are in analysis/. Writes analysis.csv, a row a number, and pictures.
+random ones), norms, gradients. Definitions are in measures/. Writes analysis.csv, a row a number, and pictures.
 """
 
 import signal
@@ -22,7 +22,7 @@ from configs.flags import parse_flags
 from figures.measured import draw
 from measures import FAMILIES
 from measures.pairs import find_pairs, open_pair
-from measures.table import analyze, comparisons, learned_table, shown
+from measures.table import analyze, comparisons, learned_table
 from reporting.results import write_csv
 
 
@@ -38,8 +38,6 @@ class Flags:
     """Instead of the two: a folder that holds run folders, of which every pair is taken."""
     tickets: str = "*"
     """Below root, only tickets whose folder's name is like this pattern."""
-    seeds: tuple[int, ...] | None = None
-    """Below root, only these seeds."""
     measures: tuple[str, ...] = tuple(FAMILIES)
     """Families of measures."""
     output_folder: Path | None = None
@@ -63,7 +61,7 @@ def run(argv: list[str] | None) -> None:
     if flags.root is None:
         pairs = [open_pair(flags.dense_run, flags.ticket_run)]
     else:
-        pairs = find_pairs(flags.root, flags.tickets, flags.seeds)
+        pairs = find_pairs(flags.root, flags.tickets)
     output = flags.output_folder or (flags.root or flags.ticket_run) / "analysis"
     rows, pairs = analyze(pairs, list(dict.fromkeys(flags.measures)))
     write_csv(rows, output / "analysis.csv")
@@ -72,7 +70,7 @@ def run(argv: list[str] | None) -> None:
     if len(learned):
         write_csv(learned, output / "comparisons.csv")
         print(f"{learned_table(learned)}\nwrote {output / 'comparisons.csv'}: what two runs have learned, compared")
-    for path in draw(rows, shown(pairs), output):
+    for path in draw(rows, pairs, output):
         print(f"wrote {path}")
 
 

@@ -71,18 +71,15 @@ def read_run(name: str, folder: Path, views: Sequence[View]) -> ShownRun:
     return ShownRun(name, matrices, dict(zip(metrics["epoch"].astype(int), metrics["test_acc"], strict=True)))
 
 
-def check_same_network(networks: Mapping[str, Mapping[Matrix, np.ndarray]]) -> None:
-    """Raise UserError unless all of ``{name: {function: (neurons, inputs)}}`` are networks of one size."""
-    (first_name, first), *others = networks.items()
-    for name, other in others:
-        for function, matrix in other.items():
-            if matrix.shape != first[function].shape:
-                one, two = (
-                    "{} neurons of {} weights".format(*shape) for shape in (first[function].shape, matrix.shape)
-                )
-                raise UserError(
-                    f"networks of different size cannot be compared: {first_name} has {one}, {name} has {two}"
-                )
+def check_same_size(runs: Sequence[ShownRun], grok: Mapping[Matrix, np.ndarray]) -> None:
+    """Raise UserError unless every network is as large as the one that orders the neurons."""
+    for run in runs:
+        for function, of_epoch in run.matrices.items():
+            for epoch, matrix in of_epoch.items():
+                if matrix.shape != grok[function].shape:
+                    own, other = ("{} neurons of {} weights".format(*one.shape) for one in (matrix, grok[function]))
+                    told = f"{run.name} has {own} at epoch {epoch:,}, --grok_weight_path has {other}"
+                    raise UserError(f"networks of different size cannot be compared: {told}")
 
 
 def visualize(flags: Flags) -> None:
@@ -90,7 +87,9 @@ def visualize(flags: Flags) -> None:
     import imageio.v3 as iio
     from tqdm import tqdm
 
-    folders = {"dense": flags.weight_folder} | ({"ticket": flags.ticket_folder} if flags.ticket_folder else {})
+    folders = {"dense": flags.weight_folder}
+    if flags.ticket_folder:
+        folders["ticket"] = flags.ticket_folder
     kind, *others = (shows(folder) for folder in folders.values())
     if others not in ([], [kind]):
         raise UserError(f"the runs are of different kinds: dense shows {kind}, ticket shows {others[0]}")
@@ -98,16 +97,14 @@ def visualize(flags: Flags) -> None:
     runs = [read_run(name, folder, views) for name, folder in folders.items()]
     grok_path = flags.grok_weight_path.resolve()
     grok = matrices_of(grok_path, functions_of(views))
-    some = {run.name: {function: next(iter(of.values())) for function, of in run.matrices.items()} for run in runs}
-    check_same_network(some | {"the checkpoint given by --grok_weight_path": grok})
+    check_same_size(runs, grok)
 
     output = flags.output_folder
     output.mkdir(parents=True, exist_ok=True)
     if kind == "frequencies":
-        sides = {
-            run.name: (run.test_acc, *(run.matrices[matrix] for matrix in (effective_input, effective_output)))
-            for run in runs
-        }
+        sides = {}
+        for run in runs:
+            sides[run.name] = run.test_acc, run.matrices[effective_input], run.matrices[effective_output]
         plot_entropy(sides, output / "entropy.png")
         print(f"wrote {output / 'entropy.png'}")
     saved = [list(run.matrices[views[0].matrix]) for run in runs]

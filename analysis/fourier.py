@@ -36,8 +36,6 @@ def spectrum(weights: np.ndarray) -> np.ndarray:
     """Share of each frequency 1 ... f in the neuron's power, ``(..., p) -> (..., f)``; rows add up to 1, or are 0."""
     weights = np.asarray(weights, dtype=np.float64)
     p = weights.shape[-1]
-    if p < 2:
-        raise ValueError(f"a spectrum needs two inputs or more, not {p}")
     largest = np.abs(weights).max(-1, keepdims=True)
     # Scaled first, so that no square overflows or vanishes.
     weights = np.divide(weights, largest, out=np.zeros_like(weights), where=largest > 0)

@@ -3,12 +3,18 @@
 Weights and masks are ``{name: array}`` of the same shapes; all matrices together are one vector.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 
-def as_vector(arrays: Mapping[str, np.ndarray], names: list[str]) -> np.ndarray:
+def in_order(names: Iterable[str]) -> list[str]:
+    """Matrices from the inputs of a network to its outputs; torch names hidden layers and blocks after all the others."""
+    last = ("W_out", "W_outproj", "W_U")
+    return sorted(names, key=lambda name: last.index(name) + 1 if name in last else 0)
+
+
+def as_vector(arrays: Mapping[str, np.ndarray], names: Iterable[str]) -> np.ndarray:
     """The matrices of these names as one vector, in float64."""
     return np.concatenate([np.asarray(arrays[name], dtype=np.float64).ravel() for name in names])
 
@@ -46,23 +52,22 @@ def jaccard_distance(one: Mapping, other: Mapping) -> float:
 
 def overlap(one: Mapping, other: Mapping) -> float:
     """The share of the weights that the mask ``other`` keeps which ``one`` keeps as well; nan where it keeps none."""
-    kept = sum(np.count_nonzero(other[name]) for name in other)
-    both = sum(np.count_nonzero(one[name] & other[name]) for name in other)
-    return both / kept if kept else float("nan")
+    return _share_of(other, sum(np.count_nonzero(one[name] & other[name]) for name in other))
 
 
 def chance_overlap(one: Mapping, other: Mapping) -> float:
     """What ``overlap`` is expected to be where ``one`` keeps as many weights of each matrix, at random places."""
-    kept = sum(np.count_nonzero(other[name]) for name in other)
-    both = sum(np.count_nonzero(other[name]) * one[name].mean() for name in other)
-    return float(both / kept) if kept else float("nan")
+    return _share_of(other, sum(np.count_nonzero(other[name]) * one[name].mean() for name in other))
 
 
 def degree_overlap(one: Mapping, other: Mapping) -> float:
     """The same where ``one`` keeps as many weights of each row and each column."""
-    kept = sum(np.count_nonzero(other[name]) for name in other)
-    both = sum((kept_by_degrees(one[name]) * other[name]).sum() for name in other)
-    return float(both / kept) if kept else float("nan")
+    return _share_of(other, sum((kept_by_degrees(one[name]) * other[name]).sum() for name in other))
+
+
+def _share_of(mask: Mapping, number: float) -> float:
+    kept = sum(np.count_nonzero(matrix) for matrix in mask.values())
+    return float(number / kept) if kept else float("nan")
 
 
 def kept_by_degrees(kept: np.ndarray) -> np.ndarray:

@@ -5,34 +5,18 @@ frame costs as much as one plot, and nothing but the values and the epoch can di
 """
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from figures.curves import COLORS, STYLE
-from figures.panels import DRAW, Panels
+from figures.panels import DRAW, Side
 
 SECONDS_PER_FRAME, SECONDS_AT_MOST = 0.4, 12.0  # the second for all frames but the last: many frames go faster
 SECONDS_LAST_FRAME = 3.0
 NUM_SHADES = 16  # of red, green and blue each: two inks, gray on white and the shades of images need no more
-
-
-@dataclass(frozen=True)
-class Side:
-    """One run, as one half of the picture."""
-
-    name: str
-    values: Mapping[int, np.ndarray]  # {epoch: (panels, x)}
-    test_acc: Mapping[int, float]  # {epoch: test accuracy}
-    panels: Panels
-
-    def caption(self, epoch: int | None) -> str:
-        if epoch is None:
-            return f"{self.name}: no checkpoint yet"
-        accuracy = f", test accuracy {self.test_acc[epoch]:.3f}" if epoch in self.test_acc else ""
-        return f"{self.name}, epoch {epoch:,}{accuracy}"
 
 
 @dataclass(frozen=True)
@@ -72,24 +56,6 @@ def symmetric_ends(values: Sequence[np.ndarray]) -> tuple[tuple[float, float], s
     return (-end, end), f"; {outside}, and are drawn on the edge"
 
 
-def _lay_out(axes, panels: Panels, color: str) -> Callable[[np.ndarray | None, str], None]:
-    """The empty panels of one side; returns what draws values and a caption into them."""
-    axes.set_axis_off()
-    content, set_values = DRAW[panels.draw](axes, panels, color)
-    title = axes.text(0.5, 1.01, "", transform=axes.transAxes, ha="center", va="bottom", size=11, color=color)
-    for artist in (content, title):
-        artist.set_animated(True)  # left out of the background
-
-    def show(values: np.ndarray | None, caption: str) -> None:
-        if values is not None:
-            set_values(values)
-            axes.draw_artist(content)
-        title.set_text(caption)
-        axes.draw_artist(title)
-
-    return show
-
-
 def render(movie: Movie) -> Iterator[np.ndarray]:
     """The frames, one per epoch of the union of both sides, ``(height, width, 3) uint8``."""
     import matplotlib
@@ -106,14 +72,24 @@ def render(movie: Movie) -> Iterator[np.ndarray]:
         bottom = 0.03 + 0.022 * len(note.splitlines())  # a long note takes room from the panels
         grid = {"left": 0.01, "right": 0.99, "top": 0.89, "bottom": bottom, "wspace": 0.02}
         all_axes = figure.subplots(1, len(movie.sides), squeeze=False, gridspec_kw=grid)[0]
-        places = zip(all_axes, movie.sides, COLORS, strict=False)
-        show = [_lay_out(axes, side.panels, color) for axes, side, color in places]
+        drawn = []
+        for axes, side, color in zip(all_axes, movie.sides, COLORS, strict=False):
+            axes.set_axis_off()
+            content, set_values = DRAW[side.draw](axes, side, color)
+            title = axes.text(0.5, 1.01, "", transform=axes.transAxes, ha="center", va="bottom", size=11, color=color)
+            for artist in (content, title):
+                artist.set_animated(True)  # left out of the background
+            drawn.append((axes, content, set_values, title))
         canvas.draw()
         background = canvas.copy_from_bbox(figure.bbox)
         for epochs in movie.epochs:
             canvas.restore_region(background)
-            for side, show_side, epoch in zip(movie.sides, show, epochs, strict=True):
-                show_side(side.values.get(epoch), side.caption(epoch))
+            for side, (axes, content, set_values, title), epoch in zip(movie.sides, drawn, epochs, strict=True):
+                if epoch in side.values:
+                    set_values(side.values[epoch])
+                    axes.draw_artist(content)
+                title.set_text(side.caption(epoch))
+                axes.draw_artist(title)
             yield np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 

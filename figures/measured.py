@@ -1,37 +1,130 @@
 """The table of an analysis -> pictures, dense runs beside their tickets on the same axes; a line, or a row, for each seed."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
 from textwrap import fill
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from figures.analysis import CAPTIONS, PANELS, TITLES
-from figures.curves import COLORS, Metrics, accuracy_axis, picture, stacked_axes
+from figures.curves import COLORS, accuracy_axis, picture, stacked_axes
 
 DENSE, TICKET = COLORS[:2]
+Pairs = Sequence[Any]  # pairs of runs (measures/pairs.py), here of one setting, one for each seed
 
 
-@dataclass(frozen=True)
-class Shown:
-    """Pairs of one setting, one for each seed: ``{name of a run: columns of its metrics.csv}``, and their masks' rate, if any."""
+class Curve(NamedTuple):
+    """A measure over the epochs; in a ``color`` of its own where only the dense run has it."""
 
-    setting: str
-    dense: Mapping[str, Metrics]
-    tickets: Mapping[str, Metrics]
-    pruning_rate: float | None
+    measure: str
+    label: str
+    part: str = "all"
+    style: str = "-"
+    color: str | None = None
 
-    def rows(self, table):
-        """Those of the table; of a dense run's masks the ones at this rate."""
-        own, rate = {*self.dense, *self.tickets}, table["pruning_rate"]
-        is_of_rate = rate.isna() | rate.eq(self.pruning_rate)
-        return table[table["run"].isin(own) & (table["other_run"].isna() | table["other_run"].isin(own)) & is_of_rate]
 
-    @property
-    def alpha(self) -> float:
-        return 1 if len(self.dense) == 1 else 0.55
+class Panel(NamedTuple):
+    """Curves on one pair of axes."""
+
+    label: str
+    curves: Sequence[Curve]
+    ends: tuple[float, float | None] | None = None
+    log: bool = False
+
+
+UNIT, GRAY = (-0.03, 1.03), "0.35"
+RANKS = {"input": "-", "output": "--", "W_in": "-", "W_h.0": "--", "W_out": ":"}
+# Panels below one another, under the test accuracy. A panel of which nothing was measured is left out.
+PANELS: dict[str, Sequence[Panel]] = {
+    "fourier": (
+        Panel(
+            "share of the\nlogits' variance",
+            [Curve("logit_share", "functions of a + b - c"), Curve("logit_share", "key frequencies alone", "keys", "--")],
+            UNIT,
+        ),
+        Panel(
+            "loss (log axis)",
+            [Curve("restricted_loss", "keys alone, test", "test"), Curve("excluded_loss", "keys excluded, train", style="--")],
+            log=True,
+        ),
+        Panel("phase alignment", [Curve("phase_alignment", "cos(out - 2 in)")], (-0.35, 1.03)),
+        Panel("distance irrelevance", [Curve("distance_irrelevance", "right logit")], UNIT),
+        Panel("number of\nkey frequencies", [Curve("key_frequencies", "at that epoch")], (0, None)),
+    ),
+    "structure": (
+        Panel(
+            "overlap with\nthe ticket's mask",
+            [
+                Curve("overlap", "its mask then"),
+                Curve("overlap_by_degrees", "by chance, rows and columns given", style="--", color=GRAY),
+                Curve("overlap_by_chance", "by chance, matrices given", style=":", color=GRAY),
+            ],
+            UNIT,
+        ),
+        Panel("cosine with\nthe start", [Curve("cosine", "all weights", style="--"), Curve("cosine_kept", "the ticket's weights")]),
+    ),
+    "norms": (
+        Panel("L2 norm", [Curve("l2norm", "all weights"), Curve("l2norm_by_decay_alone", "weight decay alone", style=":")], (0, None)),
+        Panel("effective rank", [Curve("effective_rank", part, part, style) for part, style in RANKS.items()], (0, None)),
+        Panel("logit std (log axis)", [Curve("logit_std", "training set", "train")], log=True),
+    ),
+    "gradients": (
+        Panel(
+            "share of the\ngradient's energy",
+            [
+                Curve("gradient_share_in_mask", "in the ticket's mask"),
+                Curve("gradient_share_in_largest", "in the largest weights", style="--"),
+                Curve("gradient_share_in_degrees_mask", "by chance, rows and columns given", style=":", color=GRAY),
+            ],
+            UNIT,
+        ),
+        Panel(
+            "cosine",
+            [
+                Curve("gradient_cosine_train_test", "train and test gradient"),
+                Curve("descent_cosine_to_weights", "descent and weights", style="--"),
+            ],
+            (-1.03, 1.03),
+        ),
+        Panel(
+            "AGOP, distance\nto circulant",
+            [Curve("agop_distance_to_circulant", "numbers", part) for part in ("all", "ab")]
+            + [Curve("agop_distance_to_circulant_null", "numbers renamed", part, ":") for part in ("all", "ab")],
+            UNIT,
+        ),
+    ),
+}  # fmt: skip
+TITLES = {
+    "fourier": "How networks come to add with a few frequencies",
+    "structure": "How near the dense run is to the ticket's mask, and both are to the start",
+    "norms": "The size of weights and logits",
+    "gradients": "Where the gradients point",
+    "graph": "Masks as graphs, matrix by matrix",
+    "frequencies": "The share of each frequency in the logits at the end",
+    "masks": "How the dense run's mask changes",
+}
+# What a reader of a picture may not know, below it.
+CAPTIONS = {
+    "fourier": "Key frequencies: those that are half or more of the variance of some neuron at the end of the run. Keys alone: "
+    "the loss when the logits keep only what these frequencies say of a + b. Keys excluded: the loss without that part. "
+    "Phase alignment: 1 where each neuron writes with twice the phase it reads with, as addition needs. Distance irrelevance: "
+    "near 1 the right logit depends on a + b alone (a clock), near 0 on a - b as well (a pizza).",
+    "structure": "Overlap: the share of the ticket's weights that the dense run's own mask would keep at that epoch. By chance: "
+    "what a random mask with as many weights in each row and column, or in each matrix, keeps of them.",
+    "norms": "Weight decay alone: the norm that would be left without any gradient. Effective rank: how many directions a "
+    "matrix uses. Logit std: the spread of the logits within an example.",
+    "gradients": "Energy: the sum of squares. Descent: minus the gradient; where its cosine with the weights is 1, it only "
+    "holds them against their decay. AGOP: which inputs the logits depend on; at distance 0 from circulant they depend on "
+    "differences of numbers alone. Numbers renamed: the same after the numbers have been shuffled, which is what chance gives.",
+    "graph": "Kept weights are edges between units. Clustering: how many neighbours two units share. Mean path: how many edges "
+    "lie between two units. Ramanujan gap: the bound of a good expander minus the second singular value; below 0 there are "
+    "blocks of units that are hardly joined. Spectral gap: the first minus the second singular value of the sizes of the weights.",
+    "frequencies": "How much of the variance of the logits at the end of the run is cos and sin of 2πk(a + b - c)/p: "
+    "of the dense run upwards, of the ticket downwards.",
+    "masks": "Jaccard distance of two masks: 1 minus the weights that both keep over those that either keeps; 0 where they are "
+    "the same. Left: checkpoints that follow each other. Right: all pairs of checkpoints, the mean over seeds.",
+}
 
 
 # Random masks, with as many weights as the dense run's in all or in a part: a mark at each epoch at which they were drawn.
@@ -42,38 +135,52 @@ GRAPH = {"clustering": "clustering", "path_length": "mean path", "ramanujan_gap"
 GRAPH |= {"weighted_spectral_gap": "spectral gap of |w|"}
 
 
-def draw(table, shown: Sequence[Shown], folder: Path) -> list[Path]:
+def draw(table, pairs: Pairs, folder: Path) -> list[Path]:
     """Writes what the table has rows for into ``folder``, a folder below it for each setting where these are several."""
     pictures = {name: (panels[0].curves[0].measure, draw_panels) for name, panels in PANELS.items()}
     pictures |= {"frequencies": ("logit_share", draw_frequencies), "masks": ("jaccard_distance", draw_masks)}
     pictures |= {"graph": ("clustering", draw_graph)}
-    written = []
-    for one in shown:
-        rows, place = one.rows(table), folder / one.setting if len(shown) > 1 else folder
+    settings, written = {}, []
+    for pair in pairs:
+        settings.setdefault(pair.setting, []).append(pair)
+    for setting, own in settings.items():
+        rows, place = rows_of(table, own), folder / setting if len(settings) > 1 else folder
         place.mkdir(parents=True, exist_ok=True)
         for name, (measure, picture_of) in pictures.items():
             if rows["measure"].eq(measure).any():
-                picture_of(rows, one, place / f"{name}.png")
+                picture_of(rows, own, place / f"{name}.png")
                 written.append(place / f"{name}.png")
     return written
 
 
-def explain(figure, shown: Shown, path: Path, width: int) -> None:
+def rows_of(table, pairs: Pairs):
+    """The rows about these pairs; of a dense run's masks the ones at the pairs' pruning rate."""
+    own, rate = {run.name for pair in pairs for run in pair.runs}, table["pruning_rate"]
+    is_own = table["run"].isin(own) & (table["other_run"].isna() | table["other_run"].isin(own))
+    return table[is_own & (rate.isna() | rate.eq(pairs[0].pruning_rate))]
+
+
+def explain(figure, pairs: Pairs, path: Path, width: int) -> None:
     """A title above a picture; below it what its words mean and which runs these are, in lines of ``width`` letters."""
     figure.suptitle(TITLES[path.stem], fontsize=10)
-    text = f"{CAPTIONS[path.stem]} Runs: {shown.setting}."
+    text = f"{CAPTIONS[path.stem]} Runs: {pairs[0].setting}."
     figure.supxlabel(fill(text, width), fontsize=7, x=0.01, ha="left")
 
 
-def plot(axes, rows, shown: Shown, style: str, dense: str, ticket: str, color: str | None = None) -> None:
+def opacity(pairs: Pairs) -> float:
+    return 1 if len(pairs) == 1 else 0.55
+
+
+def plot(axes, rows, pairs: Pairs, style: str, dense: str, ticket: str, color: str | None = None) -> None:
     """Lines of the dense runs and the tickets with these labels, and marks of random masks."""
+    tickets = {pair.ticket.name for pair in pairs}
     for (name, mask), own in rows.groupby(["run", rows["mask"].fillna("")], sort=False):
         if mask in RANDOM:
             label, mark, of_mask = RANDOM[mask]
             axes.plot(own["epoch"], own["value"], mark, color=of_mask, mfc="none", markersize=4, label=label)
         else:
-            label, usual = (ticket, TICKET) if name in shown.tickets else (dense, DENSE)
-            how = {"color": color or usual, "alpha": shown.alpha, "marker": ".", "markersize": 3}
+            label, usual = (ticket, TICKET) if name in tickets else (dense, DENSE)
+            how = {"color": color or usual, "alpha": opacity(pairs), "marker": ".", "markersize": 3}
             axes.plot(own["epoch"], own["value"], style, label=label, **how)
 
 
@@ -83,7 +190,7 @@ def labelled(axes) -> dict:
     return dict(zip(labels, drawn, strict=True))
 
 
-def draw_panels(rows, shown: Shown, path: Path) -> None:
+def draw_panels(rows, pairs: Pairs, path: Path) -> None:
     """The panels of PANELS with the name of the file."""
     measured = set(zip(rows["measure"], rows["part"], strict=True))
     drawn = [
@@ -91,17 +198,19 @@ def draw_panels(rows, shown: Shown, path: Path) -> None:
     ]
     drawn = [(panel, curves) for panel, curves in drawn if curves]
     with stacked_axes(path, (1.5, *[1.8] * len(drawn))) as (accuracy, *others):
-        for runs, color, label in ((shown.dense, DENSE, "dense"), (shown.tickets, TICKET, "ticket")):
-            for metrics in runs.values():
-                accuracy.plot(metrics["epoch"], metrics["test_acc"], color=color, alpha=shown.alpha, label=label)
+        for number, (label, color) in enumerate({"dense": DENSE, "ticket": TICKET}.items()):
+            for metrics in (pair.runs[number].metrics for pair in pairs):
+                accuracy.plot(metrics["epoch"], metrics["test_acc"], color=color, alpha=opacity(pairs), label=label)
         accuracy_axis(accuracy, "test accuracy")
         for axes, (panel, curves) in zip(others, drawn, strict=True):
             for curve in curves:
                 own = rows[rows["measure"].eq(curve.measure) & rows["part"].eq(curve.part)]
                 if curve.measure.startswith("overlap"):
-                    own = own[own["run"].isin(shown.dense)]  # a ticket's is that with other seeds
+                    own = own[
+                        own["run"].isin([pair.dense.name for pair in pairs])
+                    ]  # a ticket's is that with other seeds
                 labels = [curve.label] * 2 if curve.color else [f"dense: {curve.label}", f"ticket: {curve.label}"]
-                plot(axes, own, shown, curve.style, *labels, curve.color)
+                plot(axes, own, pairs, curve.style, *labels, curve.color)
             axes.set_ylabel(panel.label)
             axes.set_yscale("log" if panel.log else "linear")
             if panel.ends:
@@ -109,29 +218,29 @@ def draw_panels(rows, shown: Shown, path: Path) -> None:
         for axes in (accuracy, *others):
             entries = labelled(axes)
             axes.legend(entries.values(), entries, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7)
-        explain(accuracy.figure, shown, path, 120)
+        explain(accuracy.figure, pairs, path, 120)
 
 
-def draw_frequencies(rows, shown: Shown, path: Path) -> None:
+def draw_frequencies(rows, pairs: Pairs, path: Path) -> None:
     """What each frequency adds to the logits at the end: dense upwards, ticket downwards."""
     rows = rows[rows["measure"].eq("logit_share") & rows["part"].str.isdigit()]
     rows = rows[rows["epoch"].eq(rows.groupby("run")["epoch"].transform("max"))]
-    with picture(path, 7, 1.2 + 1.2 * len(shown.dense)) as figure:
-        every = figure.subplots(len(shown.dense), sharex=True, sharey=True, squeeze=False)[:, 0]
-        for axes, dense, ticket in zip(every, shown.dense, shown.tickets, strict=True):
-            for name, color, sign, label in ((dense, DENSE, 1, "dense"), (ticket, TICKET, -1, "ticket")):
-                own = rows[rows["run"].eq(name)]
+    with picture(path, 7, 1.2 + 1.2 * len(pairs)) as figure:
+        every = figure.subplots(len(pairs), sharex=True, sharey=True, squeeze=False)[:, 0]
+        for axes, pair in zip(every, pairs, strict=True):
+            for run, color, sign, label in ((pair.dense, DENSE, 1, "dense"), (pair.ticket, TICKET, -1, "ticket")):
+                own = rows[rows["run"].eq(run.name)]
                 axes.bar(own["part"].astype(int), sign * own["value"], color=color, label=label)
             axes.axhline(0, color="0.3", linewidth=0.7)
             axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
-            axes.set_ylabel(f"seed {own['seed'].iloc[0]}")
+            axes.set_ylabel(f"seed {pair.dense.config.seed}")
         every[0].legend(loc="center left", bbox_to_anchor=(1, 0.5))
         every[-1].set_xlabel("frequency k")
         every[-1].xaxis.get_major_locator().set_params(integer=True)
-        explain(figure, shown, path, 120)
+        explain(figure, pairs, path, 120)
 
 
-def draw_masks(rows, shown: Shown, path: Path) -> None:
+def draw_masks(rows, pairs: Pairs, path: Path) -> None:
     """Jaccard distance of the dense run's masks: over the usual number of epochs between checkpoints, and of all pairs."""
     rows = rows[rows["measure"].eq("jaccard_distance")]
     means = rows.groupby(["epoch", "other_epoch"])["value"].mean().unstack()
@@ -154,10 +263,10 @@ def draw_masks(rows, shown: Shown, path: Path) -> None:
         right.grid(False)
         right.set(xlabel="epoch", ylabel="epoch")
         figure.colorbar(image, ax=right, shrink=0.8, label="Jaccard distance")
-        explain(figure, shown, path, 170)
+        explain(figure, pairs, path, 170)
 
 
-def draw_graph(rows, shown: Shown, path: Path) -> None:
+def draw_graph(rows, pairs: Pairs, path: Path) -> None:
     """Each measure of each matrix's graph: the dense run's masks, the ticket's, and random ones."""
     matrices = list(dict.fromkeys(rows[rows["measure"].eq("clustering")]["part"]))
     with picture(path, 3.5 + 2.4 * len(matrices), 1.4 + 1.9 * len(GRAPH)) as figure:
@@ -166,7 +275,7 @@ def draw_graph(rows, shown: Shown, path: Path) -> None:
             of_measure[0].set_ylabel(label)
             for axes, matrix in zip(of_measure, matrices, strict=True):
                 own = rows[rows["measure"].eq(measure) & rows["part"].eq(matrix)]
-                plot(axes, own, shown, "-", "masks of the dense run", "ticket")
+                plot(axes, own, pairs, "-", "masks of the dense run", "ticket")
                 axes.set_xscale("symlog", linthresh=100, linscale=0.4)
                 axes.set_xlim(left=0)
                 axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -176,5 +285,5 @@ def draw_graph(rows, shown: Shown, path: Path) -> None:
             lowest.set_xlabel("epoch")
         entries = labelled(every[0, 0])
         figure.legend(entries.values(), entries, loc="outside right upper")
-        explain(figure, shown, path, 50 + 40 * len(matrices))
+        explain(figure, pairs, path, 50 + 40 * len(matrices))
         figure.draw_without_rendering()  # the layout makes room for the numbers of the draw before

@@ -4,7 +4,7 @@ A drawing lays out what stands still, and gives one artist for all its panels to
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,36 +23,45 @@ GAP, STRIP, LEGEND = 6, 13, 40  # pixels of the screen: between images, for a la
 
 
 @dataclass(frozen=True)
-class Panels:
-    """The panels of a side, the same in every frame."""
+class Side:
+    """One run, as one half of the picture: a panel for each neuron. All but the values is the same in every frame."""
 
+    name: str
+    values: Mapping[int, np.ndarray]  # {epoch: (panels, x)}
+    test_acc: Mapping[int, float]  # {epoch: test accuracy}
     draw: str  # a key of DRAW
-    labels: Sequence[str]
+    labels: Sequence[str]  # of the panels
     x_ends: tuple[int, int]  # the numbers of the first and last value of a panel
     y_ends: tuple[float, float]  # of the values: of the y axis, or of the colours
     backdrop: np.ndarray | None = None  # (panels, x) values in gray behind the others, in every frame
+
+    def caption(self, epoch: int | None) -> str:
+        if epoch is None:
+            return f"{self.name}: no checkpoint yet"
+        accuracy = f", test accuracy {self.test_acc[epoch]:.3f}" if epoch in self.test_acc else ""
+        return f"{self.name}, epoch {epoch:,}{accuracy}"
 
 
 Drawn = tuple[object, Callable[[np.ndarray], None]]  # the artist, and what gives it values, (panels, x)
 
 
-def _place(x: np.ndarray, y: np.ndarray, panels: Panels, corners: np.ndarray) -> np.ndarray:
+def _place(x: np.ndarray, y: np.ndarray, side: Side, corners: np.ndarray) -> np.ndarray:
     """Points in the cells of their panels; x runs from 0 to 1, y is a value, ``(n), (panels, n) -> (panels, n, 2)``."""
-    low, high = panels.y_ends
+    low, high = side.y_ends
     x = LEFT + (RIGHT - LEFT) * x
     y = BOTTOM + (TOP - BOTTOM) * (np.clip(y, low, high) - low) / (high - low)
     return np.stack(np.broadcast_arrays(corners[:, :1] + x, corners[:, 1:] + y), -1)
 
 
-def _curves(axes, panels: Panels, corners: np.ndarray, color: str) -> Drawn:
+def _curves(axes, side: Side, corners: np.ndarray, color: str) -> Drawn:
     """A line per panel."""
     from matplotlib.collections import LineCollection
 
     lines = axes.add_collection(LineCollection([], colors=color, linewidths=1.0))
-    return lines, lambda values: lines.set_segments(_place(np.linspace(0, 1, values.shape[1]), values, panels, corners))
+    return lines, lambda values: lines.set_segments(_place(np.linspace(0, 1, values.shape[1]), values, side, corners))
 
 
-def _bars(axes, panels: Panels, corners: np.ndarray, color: str) -> Drawn:
+def _bars(axes, side: Side, corners: np.ndarray, color: str) -> Drawn:
     """A bar from 0 up to each value."""
     from matplotlib.collections import PolyCollection
 
@@ -62,16 +71,16 @@ def _bars(axes, panels: Panels, corners: np.ndarray, color: str) -> Drawn:
         left, right = np.arange(values.shape[1]) / values.shape[1], np.arange(1, values.shape[1] + 1) / values.shape[1]
         zero = np.zeros_like(values)
         outline = [(left, zero), (left, values), (right, values), (right, zero)]
-        bars.set_verts(np.stack([_place(x, y, panels, corners) for x, y in outline], 2).reshape(-1, 4, 2))
+        bars.set_verts(np.stack([_place(x, y, side, corners) for x, y in outline], 2).reshape(-1, 4, 2))
 
     return bars, show
 
 
-def _plots(draw: Callable, axes, panels: Panels, color: str) -> Drawn:
+def _plots(draw: Callable, axes, side: Side, color: str) -> Drawn:
     """Plots of ``draw`` in a grid that is filled row by row, all with the same two axes."""
     from matplotlib.collections import LineCollection
 
-    number = np.arange(len(panels.labels))
+    number = np.arange(len(side.labels))
     columns = math.ceil(math.sqrt(0.7 * len(number)))
     size = min(6.5, 45 / columns)  # of the text, in points: no label may reach into the next panel
     rows = math.ceil(len(number) / columns)
@@ -80,19 +89,19 @@ def _plots(draw: Callable, axes, panels: Panels, color: str) -> Drawn:
 
     frame = np.array([[LEFT, TOP], [LEFT, BOTTOM], [RIGHT, BOTTOM], [RIGHT, TOP], [LEFT, TOP]])
     axes.add_collection(LineCollection(corners[:, None] + frame, colors="0.75", linewidths=0.6))
-    zero = _place(np.array([0, 1]), np.zeros((len(number), 2)), panels, corners)
+    zero = _place(np.array([0, 1]), np.zeros((len(number), 2)), side, corners)
     axes.add_collection(LineCollection(zero, colors="0.85", linewidths=0.6))
-    for (x, y), label in zip(corners, panels.labels, strict=True):
+    for (x, y), label in zip(corners, side.labels, strict=True):
         axes.text(x + LEFT, y + TOP + 0.04, label, size=size, color="0.25")
     # The axes are the same in all panels: their numbers stand once, at the panel in the lower left corner.
     lowest = corners[:, 1].min()
-    for at, end, align in zip((BOTTOM, TOP), panels.y_ends, ("bottom", "top"), strict=True):  # not beside the label
+    for at, end, align in zip((BOTTOM, TOP), side.y_ends, ("bottom", "top"), strict=True):  # not beside the label
         axes.text(LEFT - 0.05, lowest + at, f"{end:.2g}", size=size, ha="right", va=align)
-    for at, end, align in zip((LEFT, RIGHT), panels.x_ends, ("left", "right"), strict=True):
+    for at, end, align in zip((LEFT, RIGHT), side.x_ends, ("left", "right"), strict=True):
         axes.text(at, lowest + BOTTOM - 0.07, f"{end}", size=size, ha=align, va="top")
-    if panels.backdrop is not None:
-        draw(axes, panels, corners, "0.85")[1](panels.backdrop)
-    return draw(axes, panels, corners, color)
+    if side.backdrop is not None:
+        draw(axes, side, corners, "0.85")[1](side.backdrop)
+    return draw(axes, side, corners, color)
 
 
 def shades() -> np.ndarray:
@@ -112,7 +121,7 @@ def shade_of(values: np.ndarray, end: float) -> np.ndarray:
     return (np.sign(values) * np.sqrt(np.minimum(np.abs(values) / end, 1)) * SHADES_A_SIDE).round().astype(np.int64)
 
 
-def _images(axes, panels: Panels, color: str) -> Drawn:
+def _images(axes, side: Side, color: str) -> Drawn:
     """Square images row by row, each value a square of whole pixels of the screen, above a legend of the colours.
 
     All are parts of one image, in which nothing but the panels is opaque.
@@ -120,28 +129,28 @@ def _images(axes, panels: Panels, color: str) -> Drawn:
     from matplotlib.collections import LineCollection
     from matplotlib.image import AxesImage
 
-    number, side = len(panels.labels), math.isqrt(panels.x_ends[1] - panels.x_ends[0] + 1)
+    number, pixels = len(side.labels), math.isqrt(side.x_ends[1] - side.x_ends[0] + 1)
     box = axes.get_window_extent()
     width, height = int(box.width), int(box.height) - LEGEND
 
     def room(scale: int) -> tuple[int, int]:  # columns and rows
-        return width // (side * scale + GAP), height // (side * scale + STRIP + GAP)
+        return width // (pixels * scale + GAP), height // (pixels * scale + STRIP + GAP)
 
     scale = next((s for s in range(width, 0, -1) if math.prod(room(s)) >= number), None)
     if scale is None:
         raise UserError(f"{number} images do not fit into the picture: --num_neurons {math.prod(room(1))} is the most")
     columns = math.ceil(number / room(scale)[1])
     rows = math.ceil(number / columns)
-    pitch = np.array([side * scale + GAP, side * scale + STRIP + GAP])  # x and y from image to image
+    pitch = np.array([pixels * scale + GAP, pixels * scale + STRIP + GAP])  # x and y from image to image
     places = np.stack([np.arange(number) % columns, np.arange(number) // columns], -1)
     corners = places * pitch + [(width - columns * pitch[0] + GAP) // 2, STRIP]  # (panels, 2): the upper left ones
     axes.set(xlim=(0, box.width), ylim=(box.height, 0))  # a unit is a pixel, and y runs downwards as in images
 
-    size, end, palette = min(6.5, 0.085 * pitch[0]), panels.y_ends[1], shades()
+    size, end, palette = min(6.5, 0.085 * pitch[0]), side.y_ends[1], shades()
     # Just outside of the pixels of the image, which would hide it.
-    square = np.array([[0, 0], [0, 1], [1, 1], [1, 0], [0, 0]]) * (side * scale + 1) - 1
+    square = np.array([[0, 0], [0, 1], [1, 1], [1, 0], [0, 0]]) * (pixels * scale + 1) - 1
     axes.add_collection(LineCollection(corners[:, None] + square, colors="0.75", linewidths=0.6))
-    for (x, y), label in zip(corners, panels.labels, strict=True):
+    for (x, y), label in zip(corners, side.labels, strict=True):
         axes.text(x, y - 3, label, size=size, color="0.25")
     _legend(axes, width / 2, rows * pitch[1] + STRIP + GAP, palette, end)
 
@@ -151,9 +160,9 @@ def _images(axes, panels: Panels, color: str) -> Drawn:
     picture = axes.add_image(AxesImage(axes, extent=extent, interpolation="nearest"))
 
     def show(values: np.ndarray) -> None:
-        colors = palette[shade_of(values, end) + SHADES_A_SIDE].reshape(-1, side, side, 3)
+        colors = palette[shade_of(values, end) + SHADES_A_SIDE].reshape(-1, pixels, pixels, 3)
         for (x, y), image in zip(places * pitch, colors, strict=True):
-            cell = mosaic[y : y + side * scale, x : x + side * scale]
+            cell = mosaic[y : y + pixels * scale, x : x + pixels * scale]
             cell[..., :3], cell[..., 3] = image.repeat(scale, 0).repeat(scale, 1), 255
         picture.set_data(mosaic)
 

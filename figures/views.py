@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.fourier import Matrix, dominant_frequency, effective_input, effective_output, neuron_order, spectrum
-from analysis.neurons import input_weights, norms_in_and_out, strength
-from figures.gif import Movie, Side, symmetric_ends
-from figures.panels import Panels
+from analysis.neurons import input_weights, strength
+from figures.gif import Movie, symmetric_ends
+from figures.panels import Side
 
 
 def by_frequency(matrix: np.ndarray, num_neurons: int) -> np.ndarray:
@@ -17,9 +17,9 @@ def by_frequency(matrix: np.ndarray, num_neurons: int) -> np.ndarray:
     return order[np.linspace(0, len(order) - 1, min(num_neurons, len(order))).round().astype(int)]
 
 
-def by_strength(norms: np.ndarray, num_neurons: int) -> np.ndarray:
-    """The strongest neurons, the strongest first, ``(m, 2) -> (panels,) int64``."""
-    return np.argsort(-strength(norms), stable=True)[:num_neurons]
+def by_strength(strengths: np.ndarray, num_neurons: int) -> np.ndarray:
+    """The strongest neurons, the strongest first, ``(m, 1) -> (panels,) int64``."""
+    return np.argsort(-strengths[:, 0], stable=True)[:num_neurons]
 
 
 def tell_frequency(matrix: np.ndarray) -> list[str]:
@@ -27,9 +27,9 @@ def tell_frequency(matrix: np.ndarray) -> list[str]:
     return [f"k = {k}" if k else "no k" for k in dominant_frequency(matrix)[0]]
 
 
-def tell_strength(norms: np.ndarray) -> list[str]:
-    """Each neuron's strength, ``(neurons, 2) -> neurons texts``."""
-    return [f"{value:.2g}" for value in strength(norms)]
+def tell_strength(strengths: np.ndarray) -> list[str]:
+    """Each neuron's strength, ``(neurons, 1) -> neurons texts``."""
+    return [f"{value:.2g}" for value in strengths[:, 0]]
 
 
 def mark_dominant(matrix: np.ndarray) -> np.ndarray:
@@ -83,7 +83,7 @@ IMAGES = View(
     matrix=input_weights,
     draw="images",
     axes="colour: weight of a pixel, on a square-root scale, white at 0, where pruned weights stay and unused ones decay to",
-    by=norms_in_and_out,
+    by=strength,
     choose=by_strength,
     tell=tell_strength,
     order="strength",
@@ -142,8 +142,8 @@ def make_movie(
     for run, of_run, last in zip(runs, values, shown[-1], strict=True):
         own = run.matrices[view.by][last][neurons]
         labels = [f"{neuron}: {text}" for neuron, text in zip(neurons, view.tell(own), strict=True)]
-        panels = Panels(view.draw, labels, x_ends, y_ends, view.backdrop(own) if view.backdrop else None)
-        sides.append(Side(run.name, of_run, run.test_acc, panels))
+        backdrop = view.backdrop(own) if view.backdrop else None
+        sides.append(Side(run.name, of_run, run.test_acc, view.draw, labels, x_ends, y_ends, backdrop))
     number = len(grok[view.by])
     count = f"{len(neurons)} of {number}" if len(neurons) < number else f"all {number}"
     note = [

@@ -9,8 +9,7 @@ import torch
 from analysis import fourier as spectra
 from analysis.structure import cosine
 from common.errors import UserError
-from measures.pairs import OneRun, Pair
-from measures.row import Row, Rows
+from measures.pairs import OneRun, Pair, Row, Rows
 
 
 @torch.no_grad()
@@ -41,60 +40,40 @@ def loss_on(run: OneRun, logits: np.ndarray, part: str) -> float:
     return float(run.loss(torch.tensor(logits)[x[:, 0], x[:, 1]], y))
 
 
-def aligned(weights: dict[str, np.ndarray], neurons: np.ndarray, shares: np.ndarray) -> float:
-    """How the phases agree with which a neuron reads and writes, at its strongest frequency (analysis.fourier.phase_alignment).
-
-    The MLP's from its weights. Elsewhere a neuron does not read numbers directly: there it is half the phase of its activation as
-    a function of a + b, which is the same in a neuron that adds.
-    """
-    if "W_inproj" in weights and "W_h.0" not in weights:
-        into, out = spectra.effective_input(weights), spectra.effective_output(weights)
-        frequency, times = spectra.dominant_frequency(into)[0], 1
-    else:
-        into = spectra.by_sum(np.moveaxis(neurons, 0, -1)).T
-        blocks = [weight for name, weight in weights.items() if name.endswith(".W_out")]  # (d, m)
-        out = blocks[-1].T @ weights["W_U"] if blocks else spectra.effective_output(weights)
-        frequency, times = np.where(shares.any(-1), shares.argmax(-1) + 1, 0), 2
+def aligned(into: np.ndarray, out: np.ndarray) -> float:
+    """How the phases agree with which a neuron reads and writes, at its strongest frequency, ``(m, p), (m, p) -> float``."""
+    frequency = spectra.dominant_frequency(into)[0]
     used = (frequency > 0) & (spectra.dominant_frequency(out)[0] > 0)
     phase_in, phase_out = (spectra.phases(matrix[used], frequency[used]) for matrix in (into, out))
-    return spectra.phase_alignment(phase_in / times, phase_out)
+    return spectra.phase_alignment(phase_in, phase_out)
 
 
 @lru_cache(maxsize=256)
-def of_run(run: OneRun, epoch: int) -> tuple[Row | str, ...]:
+def of_run(run: OneRun, epoch: int) -> list[Row | str]:
     """What depends on one run alone: several tickets may have the same dense run."""
-    return tuple(_of_run(run, epoch))
-
-
-def _of_run(run: OneRun, epoch: int) -> Rows:
     weights = run.weights(epoch)
     into, out = spectra.effective_input(weights), spectra.effective_output(weights)
-    yield Row("frequency_entropy", spectra.frequency_entropy(into), "input")
-    yield Row("frequency_entropy", spectra.frequency_entropy(out), "output")
+    found = [Row("frequency_entropy", spectra.frequency_entropy(into), "input")]
+    found.append(Row("frequency_entropy", spectra.frequency_entropy(out), "output"))
     if not run.adds:
-        yield "fourier: all but the entropy is left out, it is defined for fn_name add alone"
-        return
+        return [*found, "fourier: all but the entropy is left out, it is defined for fn_name add alone"]
     (logits, neurons), (keys, _) = on_grid(run, epoch), learned(run)
-    of_neurons, shares = spectra.grid_spectrum(neurons), spectra.logit_shares(logits)
-    now = spectra.key_frequencies(of_neurons)
-    yield Row("key_frequencies", len(now))
-    for k in now:  # how many neurons have it
-        yield Row("key_frequencies", int((of_neurons[:, k - 1] >= spectra.KEY_SHARE).sum()), str(k))
-    for part, share in {"all": shares.sum(), "keys": shares[keys - 1].sum(), **dict(enumerate(shares, 1))}.items():
-        yield Row("logit_share", float(share), str(part))
-    restricted = spectra.restricted_logits(logits, keys)
-    for part in ("train", "test"):
-        yield Row("restricted_loss", loss_on(run, restricted, part), part)
-    for part, left_out in {"all": keys, **{k: [k] for k in keys}}.items():
-        yield Row("excluded_loss", loss_on(run, spectra.excluded_logits(logits, left_out), "train"), str(part))
-    yield Row("phase_alignment", aligned(weights, neurons, of_neurons))
-    if run.config.p % 2:
-        yield Row("distance_irrelevance", spectra.distance_irrelevance(logits))
-    else:
-        yield "fourier: distance irrelevance is left out, a + b and a - b tell a and b only for odd p"
+    now, shares = spectra.key_frequencies(spectra.grid_spectrum(neurons)), spectra.logit_shares(logits)
+    found.append(Row("key_frequencies", len(now)))
+    found.append(Row("logit_share", float(shares.sum())))
+    found.append(Row("logit_share", float(shares[keys - 1].sum()), "keys"))
+    found += [Row("logit_share", float(share), str(k)) for k, share in enumerate(shares, 1)]
+    restricted, excluded = spectra.restricted_logits(logits, keys), spectra.excluded_logits(logits, keys)
+    found += [Row("restricted_loss", loss_on(run, restricted, part), part) for part in ("train", "test")]
+    found.append(Row("excluded_loss", loss_on(run, excluded, "train")))
+    if "W_inproj" in weights and "W_h.0" not in weights:  # of other networks no neuron both reads and writes numbers
+        found.append(Row("phase_alignment", aligned(into, out)))
+    if run.config.p % 2 == 0:
+        return [*found, "fourier: distance irrelevance is left out, a + b and a - b tell a and b only for odd p"]
+    return [*found, Row("distance_irrelevance", spectra.distance_irrelevance(logits))]
 
 
-def fourier(pair: Pair, run: OneRun, epoch: int) -> Rows:
+def measure_fourier(pair: Pair, run: OneRun, epoch: int) -> Rows:
     if not run.has_frequencies:
         yield f"fourier is left out: the task {run.config.task.name} has no frequencies"
         return

@@ -19,7 +19,7 @@ def matrices_of(path: Path, functions: Sequence[Matrix]) -> dict[Matrix, np.ndar
         raise UserError(f"{path} holds the weights of another kind of network: it has no {error.args[0]}") from None
     except (TypeError, ValueError):
         matrices = None
-    if matrices is None or any(m.ndim != 2 or not m.shape[0] or m.shape[1] < 2 for m in matrices.values()):
+    if matrices is None or any(matrix.ndim != 2 or not matrix.size for matrix in matrices.values()):
         raise UserError(f"{path} is no checkpoint of this project: the shapes of its weights do not fit together")
     if not all(np.isfinite(matrix).all() for matrix in matrices.values()):
         raise UserError(f"{path} holds weights that are not finite; choose a run that did not diverge")
@@ -31,9 +31,4 @@ def read_matrices(folder: Path, functions: Sequence[Matrix]) -> dict[Matrix, dic
     found = {epoch: matrices_of(path, functions) for epoch, path in list_checkpoints(folder).items()}
     if not found:
         raise UserError(f"{folder} holds no checkpoints: is it the folder of a run?")
-    matrices = {function: {epoch: found[epoch][function] for epoch in found} for function in functions}
-    for of_epoch in matrices.values():
-        shapes = sorted({matrix.shape for matrix in of_epoch.values()})
-        if len(shapes) > 1:
-            raise UserError(f"{folder} holds checkpoints of different networks: weights of {shapes[0]}, {shapes[1]}")
-    return matrices
+    return {function: {epoch: found[epoch][function] for epoch in found} for function in functions}

@@ -1,10 +1,11 @@
-"""A dense run beside its ticket, as the measures see the two."""
+"""A dense run beside its ticket, as the measures see the two, and what a measure gives."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from torch import nn
@@ -23,9 +24,28 @@ from reporting.results import group_of
 from training.losses import Loss
 
 
+class Row(NamedTuple):
+    """A number.
+
+    ``part``: a matrix, a frequency, a set, or "all". ``mask``: "ticket"; "magnitude", which magnitude pruning takes from this very
+    epoch; or a random one, with a row for each draw. ``other_run``, ``other_epoch``: what it is compared with.
+    """
+
+    measure: str
+    value: float
+    part: str = "all"
+    mask: str | None = None
+    pruning_rate: float | None = None
+    other_run: str | None = None
+    other_epoch: int | None = None
+
+
+Rows = Iterator[Row | str]  # a text says what is left out
+
+
 @dataclass(frozen=True, eq=False)
 class OneRun:
-    """A finished run: its folder, its config, ``{epoch: path}``, and its mask, ``{name: bool array}``, True = kept.
+    """A finished run: its folder, its config, ``{epoch: path}``, the columns of its metrics.csv, and its mask, True = kept.
 
     A dense run has no mask, and neither has a control that trains all weights.
     """
@@ -33,6 +53,7 @@ class OneRun:
     folder: Path
     config: Dense
     checkpoints: Mapping[int, Path]
+    metrics: Mapping[str, np.ndarray]
     mask: Mapping[str, np.ndarray] | None = None
 
     @property
@@ -48,10 +69,6 @@ class OneRun:
     def adds(self) -> bool:
         """Whether the task is addition modulo p."""
         return self.has_frequencies and getattr(self.config.task, "fn_name", None) == "add"
-
-    @cached_property
-    def metrics(self) -> dict[str, np.ndarray]:
-        return read_metrics(self.folder)
 
     @cached_property
     def split(self) -> Split:
@@ -70,10 +87,6 @@ class OneRun:
     def weights(self, epoch: int) -> dict[str, np.ndarray]:
         """``{name: float64 array}`` at a saved epoch."""
         return {name: weight.detach().numpy() for name, weight in self.network(epoch).named_parameters()}
-
-    def before(self, epoch: int) -> int | None:
-        """The saved epoch before this one."""
-        return max((other for other in self.checkpoints if other < epoch), default=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +123,7 @@ def open_run(folder: Path) -> OneRun:
         raise UserError(f"{folder} holds no finished run; the command that trains it goes on from what is saved")
     if not (saved := list_checkpoints(folder)):
         raise UserError(f"{folder} holds no checkpoints")
-    return OneRun(folder, config_from_json(stored, folder / "config.json"), saved)
+    return OneRun(folder, config_from_json(stored, folder / "config.json"), saved, read_metrics(folder))
 
 
 def open_pair(dense: Path | OneRun, ticket_folder: Path) -> Pair:
@@ -136,7 +149,7 @@ def open_pair(dense: Path | OneRun, ticket_folder: Path) -> Pair:
     return Pair(dense, replace(ticket, mask=kept), stored["mask_source"].get("epoch"))
 
 
-def find_pairs(root: Path, pattern: str, seeds: Sequence[int] | None) -> list[Pair]:
+def find_pairs(root: Path, pattern: str) -> list[Pair]:
     """Every finished ticket and control below ``root`` whose folder's name is like ``pattern``, with its dense run.
 
     Pairs of one setting and other seeds know each other. What cannot be read is named on stderr and left out.
@@ -146,7 +159,7 @@ def find_pairs(root: Path, pattern: str, seeds: Sequence[int] | None) -> list[Pa
     for folder in folders:
         try:
             stored = read_config(folder)
-            if "dense_run" not in stored or (seeds is not None and stored["config"].get("seed") not in seeds):
+            if "dense_run" not in stored:
                 continue
             elsewhere = Path(stored["dense_run"])
             path = root / elsewhere.name if (root / elsewhere.name).exists() else elsewhere

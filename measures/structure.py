@@ -5,9 +5,8 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from analysis.structure import alignment, chance_overlap, degree_overlap, jaccard_distance, overlap
-from measures.pairs import OneRun, Pair
-from measures.row import Row, Rows
+from analysis.structure import alignment, chance_overlap, degree_overlap, in_order, jaccard_distance, overlap
+from measures.pairs import OneRun, Pair, Row, Rows
 from pruning.masks import make_mask
 
 OVERLAPS = {"overlap": overlap, "overlap_by_chance": chance_overlap, "overlap_by_degrees": degree_overlap}
@@ -18,12 +17,13 @@ def magnitude_masks(run: OneRun, rate: float, scope: str) -> dict[int, dict[str,
     """``{epoch: {name: bool}}``: the mask that magnitude pruning takes from each checkpoint."""
     masks = {}
     for epoch in run.checkpoints:
-        scores = {name: torch.tensor(weight).abs() for name, weight in run.weights(epoch).items()}
+        matrices = {name: weight for name, weight in run.weights(epoch).items() if weight.ndim == 2}
+        scores = {name: torch.tensor(matrix).abs() for name, matrix in matrices.items()}
         masks[epoch] = {name: kept.numpy() for name, kept in make_mask(scores, rate, scope).items()}
     return masks
 
 
-def structure(pair: Pair, run: OneRun, epoch: int) -> Rows:
+def measure_structure(pair: Pair, run: OneRun, epoch: int) -> Rows:
     if pair.ticket.mask is None:
         yield "structure is left out where a run has no mask"
         return
@@ -35,8 +35,8 @@ def structure(pair: Pair, run: OneRun, epoch: int) -> Rows:
         yield Row(measure, aligned[measure], "all", "ticket", rate, other, first)
     mask, label = (magnitude_masks(run, rate, scope)[epoch], "magnitude") if is_dense else (ticket.mask, "ticket")
     if is_dense or epoch == first:
-        for name, kept in mask.items():
-            yield Row("density", float(kept.mean()), name, label, rate)
+        for name in in_order(mask):
+            yield Row("density", float(mask[name].mean()), name, label, rate)
         for other in [ticket] if is_dense else [pair.ticket for pair in pair.others]:
             for measure, function in OVERLAPS.items():
                 yield Row(measure, function(mask, other.mask), "all", label, rate, other.name)

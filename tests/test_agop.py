@@ -9,10 +9,8 @@ from networks import SIZES, build, weights_of
 from scipy.linalg import circulant
 from test_models import TEXTBOOK_ACT, textbook_transformer
 
-from analysis.agop import agop, agop_measures, cyclic_order, distance_to_circulant
-from analysis.gradients import exact
 from common.randomness import generator
-from data.task import Split
+from measures.gradients import agop, agop_measures, distance_to_circulant, exact
 
 pytestmark = pytest.mark.numerics
 
@@ -58,7 +56,7 @@ def test_of_the_mlp_with_respect_to_two_one_hot_vectors_it_is_four_times_the_sam
 
     for jacobian, rtol in ((by_autograd(logits), 1e-9), (by_differences(logits), 1e-5)):
         of_pairs = mean_outer_product(jacobian, one_hot_pairs(p))
-        torch.testing.assert_close(of_pairs, agop(model, None).repeat(2, 2), rtol=rtol, atol=rtol)
+        torch.testing.assert_close(of_pairs, agop(model).repeat(2, 2), rtol=rtol, atol=rtol)
 
 
 @pytest.mark.parametrize("num_layers", [1, 2])
@@ -70,14 +68,7 @@ def test_of_the_transformer_each_token_counts_wherever_it_enters(num_layers):
         embedded = w | {"W_E": w["W_E"] @ z.T}
         return textbook_transformer(embedded, torch.arange(2), TEXTBOOK_ACT["gelu"], SIZES["transformer"]["num_heads"])
 
-    torch.testing.assert_close(agop(model, None), mean_outer_product(by_autograd(logits), one_hot_pairs(p)))
-
-
-def test_of_images_it_is_over_the_training_images():
-    model = exact(build("image"))
-    images = torch.rand(9, SIZES["image"]["num_pixels"], generator=generator(0, "images"), dtype=torch.float64)
-    split = Split(images[:6], torch.zeros(6), images[6:], torch.zeros(3), 5, images.shape[1])
-    torch.testing.assert_close(agop(model, split), mean_outer_product(by_autograd(model), images[:6]))
+    torch.testing.assert_close(agop(model), mean_outer_product(by_autograd(logits), one_hot_pairs(p)))
 
 
 @pytest.mark.parametrize("p", [5, 7, 12, 67])
@@ -126,42 +117,16 @@ def test_a_built_network_with_cosines_of_all_phases_is_circulant_and_one_neuron_
     model = cosine_network(p, k, all_phases)
     pairs = torch.cartesian_prod(torch.arange(p), torch.arange(p))
     assert model(model.encode(pairs)).argmax(-1).equal(pairs.sum(1) % p)
-    order = cyclic_order("add", p)
-    found = everything(agop_measures(agop(model, None), order, generator(0, "null")))
+    found = everything(agop_measures(agop(model), p, generator(0, "null")))
     assert found["agop_distance_to_circulant", "all"] == pytest.approx(0, abs=1e-12)
     assert found["agop_distance_to_circulant_null", "all"] > 0.5
-    assert found["agop_effective_rank", "all"] == pytest.approx(2), "cosine and sine of the one frequency"
-    found = everything(agop_measures(agop(cosine_network(p, k, all_phases[:1]), None), order, generator(0, "null")))
+    found = everything(agop_measures(agop(cosine_network(p, k, all_phases[:1])), p, generator(0, "null")))
     assert found["agop_distance_to_circulant", "all"] == pytest.approx(0.5)
-    assert found["agop_effective_rank", "all"] == pytest.approx(1)
 
 
-@pytest.mark.parametrize("p", [2, 3, 7, 67])
-def test_products_are_sums_in_the_order_of_a_primitive_root(p):
-    order = cyclic_order("multiply", p)
-    i = torch.arange(p - 1)
-    assert (order[:, None] * order % p).equal(order[(i[:, None] + i) % (p - 1)])
-    assert cyclic_order("add", p).tolist() == list(range(p))
-
-
-def test_what_is_no_sum_has_no_order_and_no_distances():
-    assert cyclic_order("x2y2", 7) is None
-    assert cyclic_order("only_add", 7) is None
-    assert cyclic_order("multiply", 8) is None
-    found = everything(agop_measures(torch.eye(4, dtype=torch.float64), None, generator(0, "null")))
-    assert {measure for measure, _ in found} == {"agop_effective_rank"}
-
-
-def test_distances_in_the_order_of_a_primitive_root_and_of_the_blocks_of_two_tokens():
-    p, values = 7, np.array([1.0, 5, -2, 0, -4, 2])
-    order = cyclic_order("multiply", p)
-    product = torch.rand(p, p, generator=generator(0, "zero"), dtype=torch.float64)  # row and column 0 are anything
-    product[order[:, None], order] = torch.tensor(circulant(values))
-    found = everything(agop_measures(product, order, generator(0, "null")))
-    assert found["agop_distance_to_circulant", "all"] == pytest.approx(0, abs=1e-12)
-    assert found["agop_distance_to_circulant_null", "all"] > 0.1
+def test_distances_of_the_blocks_of_two_tokens():
     same = torch.tensor(circulant(np.arange(7.0) - 3))
     tokens = torch.cat([torch.cat([same, same.flip(1)], 1), torch.cat([same.flip(1).T, same.T], 1)])
-    found = everything(agop_measures(tokens, cyclic_order("add", p), generator(0, "null")))
+    found = everything(agop_measures(tokens, 7, generator(0, "null")))
     for part, distance in (("aa", 0), ("ab", 1), ("bb", 0)):
         assert found["agop_distance_to_circulant", part] == pytest.approx(distance, abs=1e-12)

@@ -10,12 +10,12 @@ import pytest
 from scripts import REPOSITORY, TINY, TINY_TRANSFORMER, assert_refused, call, load, rows_of, succeed
 
 from figures.measured import draw
-from measures import FAMILIES, table
+from measures import FAMILIES
 from measures.pairs import OneRun, find_pairs
-from measures.table import COLUMNS, learned_table, shown
+from measures.table import COLUMNS, learned_table
 
 ADD = (*TINY, "--fn_name=add")
-TRANSFORMER = (*TINY_TRANSFORMER, "--config=configs/config_pruning_transformer.py", "--fn_name=add")
+TRANSFORMER = (*TINY_TRANSFORMER, "--config=configs/config_pruning_transformer.py", "--fn_name=add", "--p=8")
 MNIST = (f"--data_root={REPOSITORY / 'tests' / 'fixtures' / 'mnist'}", "--dataset=mnist", "--device=cpu")
 MNIST += ("--train_size=20", "--d_model=9", "--num_epochs=20", "--save_every=10")
 
@@ -71,7 +71,7 @@ def test_a_row_a_number(written, runs):
     assert "measuring fourier, structure, graph, norms, gradients of 1 pair of runs: 8 saved epochs" in said
     pictures = [*output.glob("*.png")]
     assert sorted(path.stem for path in pictures) == sorted(
-        ["fourier", "frequencies", "gradients", "graph", "masks", "norms", "paths", "structure"]
+        ["fourier", "frequencies", "gradients", "graph", "masks", "norms", "structure"]
     )
     for path in pictures:
         assert path.read_bytes().startswith(b"\x89PNG")
@@ -113,9 +113,12 @@ def test_every_pair_below_a_root(runs, tmp_path):
     pairs = {tuple(sorted((row.run, row.other_run))) for row in between.itertuples()}
     assert len(pairs) == 5, "dense and ticket of each seed, dense and control, the two dense runs, the two tickets"
     only_frequencies = rows[rows["measure"].eq("logit_share") & rows["part"].str.isdigit()]
-    both_seeds = shown(find_pairs(runs, "*global_at30", None))
+    both_seeds = find_pairs(runs, "*global_at30")
     assert tmp_path / "frequencies.png" in draw(only_frequencies, both_seeds, tmp_path), "both are of one setting"
-    assert "2 pairs of runs" in succeed("analyze", *flags, "--seeds=1", "--measures", "norms", size=(), draw=True).out
+    assert (
+        "2 pairs of runs"
+        in succeed("analyze", *flags, "--tickets=*seed1_*", "--measures", "norms", size=(), draw=True).out
+    )
     assert len([*tmp_path.glob("*/norms.png")]) == 2, "a ticket and a control"
 
 
@@ -127,20 +130,30 @@ def test_a_pair_that_cannot_be_measured_takes_no_other_away(runs, tmp_path, monk
 
     monkeypatch.setattr(OneRun, "weights", of_my_own_model)
     flags = [f"--root={runs}", f"--output_folder={tmp_path}", "--measures", "fourier", "norms"]
-    outcome = succeed("analyze", *flags, "--seeds=1", size=())
+    outcome = succeed("analyze", *flags, "--tickets=*seed1_*", size=())
     assert outcome.err.count("left out") == 1
-    assert "same_l2: fourier: KeyError: 'W_U'" in outcome.err
+    assert "same_l2: fourier: its network has no W_U; norms: its network has no W_U" in outcome.err
     rows = pandas.read_csv(tmp_path / "analysis.csv")
     assert set(rows["run"].str.contains("control")) == {False}
     assert {"l2norm", "logit_share", "same_key_frequencies"} <= set(rows["measure"])
     alone = call("analyze", *flags, "--tickets=*control*", size=())
-    assert_refused(alone, "cannot be measured: fourier: KeyError: 'W_U'")
+    assert_refused(alone, "nothing can be measured of", "fourier: its network has no W_U")
 
 
-def test_it_says_now_and_then_how_far_it_is(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(table, "SECONDS_BETWEEN_LINES", 0)
-    said = succeed("analyze", *pair_of(runs), "--measures", "norms", f"--output_folder={tmp_path}", size=()).out
-    assert "4 of 8 steps done, now norms of seed 42, about" in said
+def test_what_a_model_lacks_takes_no_other_measure_away(runs, tmp_path, monkeypatch):
+    weights = OneRun.weights
+
+    def of_my_own_model(run: OneRun, epoch: int) -> dict:
+        return {name: weight for name, weight in weights(run, epoch).items() if name != "W_U"}
+
+    monkeypatch.setattr(OneRun, "weights", of_my_own_model)
+    flags = [*pair_of(runs), f"--output_folder={tmp_path}", "--measures", "fourier", "gradients"]
+    (line,) = succeed("analyze", *flags, size=()).err.splitlines()
+    assert line.startswith("left out: mlp_add")
+    assert line.endswith(": fourier: its network has no W_U")
+    measures = set(pandas.read_csv(tmp_path / "analysis.csv")["measure"])
+    assert {"test_acc", "gradient_share_in_mask"} <= measures
+    assert "frequency_entropy" not in measures
 
 
 def test_no_two_rows_of_a_table_have_one_name():
@@ -178,7 +191,7 @@ def test_a_damaged_run_below_a_root_is_named_and_left_out(runs, tmp_path):
 @pytest.mark.parametrize(
     ("size", "kind", "left_out", "absent"),
     [
-        (TRANSFORMER, "transformer", "paths through the network are left out", "weighted_path_length"),
+        (TRANSFORMER, "transformer", "only for odd p", "distance_irrelevance"),
         (MNIST, "mnist", "fourier is left out", "logit_share"),
         (TINY, "mlp", "defined for fn_name add alone", "logit_share"),
     ],

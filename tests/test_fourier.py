@@ -127,11 +127,6 @@ def test_leading_axes_are_kept():
     np.testing.assert_allclose(neuron_entropy(weights)[1], neuron_entropy(weights[1]))
 
 
-def test_one_input_has_no_spectrum():
-    with pytest.raises(ValueError, match="two inputs"):
-        spectrum(np.ones((3, 1)))
-
-
 def test_neurons_are_ordered_by_frequency_then_strength_and_dead_ones_come_last():
     p, noise = 31, np.eye(31)[0]
     weights = np.stack(

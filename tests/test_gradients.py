@@ -1,23 +1,20 @@
 """Gradients with respect to weights, against differences, the full Jacobian, enumerated masks, and cases with a known answer."""
 
 import math
-from itertools import combinations
 
 import pytest
 import torch
 from networks import KINDS, SIZES, build, weights_of
 from torch.func import functional_call
 
-from analysis.agop import cyclic_order
-from analysis.gradients import (
+from common.randomness import generator
+from data.task import Split
+from measures.gradients import (
     exact,
     gradient_measures,
     loss_gradient,
-    norm_measures,
     share_measures,
 )
-from common.randomness import generator
-from data.task import Split
 from training.losses import LOSSES, labels_of
 
 pytestmark = pytest.mark.numerics
@@ -60,11 +57,6 @@ def test_the_gradient_is_the_slope_of_the_loss(kind, loss):
             assert float(gradient[name].flatten()[place]) == pytest.approx(slope, rel=1e-4, abs=1e-8)
 
 
-def test_norms_that_are_known():
-    found = table(norm_measures({"A": torch.tensor([[3.0, 4.0]]), "B": torch.tensor([[12.0]])}))
-    assert found == {("gradient_norm", "A"): 5, ("gradient_norm", "B"): 12, ("gradient_norm", "all"): 13}
-
-
 def test_shares_of_the_energy_that_are_known():
     gradient = {"A": torch.tensor([[3.0, -4.0], [0.0, 5.0]]), "B": torch.tensor([[7.0], [-1.0]])}
     mask = {"A": torch.tensor([[True, False], [False, True]]), "B": torch.tensor([[False], [True]])}
@@ -72,8 +64,6 @@ def test_shares_of_the_energy_that_are_known():
     assert found["gradient_share_in_mask", "A"] == pytest.approx((9 + 25) / 50)
     assert found["gradient_share_in_mask", "B"] == pytest.approx(1 / 50)
     assert found["gradient_share_in_mask", "all"] == pytest.approx(35 / 100)
-    for part in ("A", "B", "all"):
-        assert found["mask_share_of_weights", part] == 0.5
 
 
 def test_what_masks_hold_that_know_nothing_of_the_gradient():
@@ -81,9 +71,6 @@ def test_what_masks_hold_that_know_nothing_of_the_gradient():
     mask = {"A": torch.tensor([[True, False, True], [False, True, True]]), "B": torch.tensor([[False], [True]])}
     found = table(share_measures(gradient, mask))
     a, b = (gradient[name].square().flatten().tolist() for name in "AB")
-    for part, energies, count in (("A", a, 4), ("B", b, 1), ("all", a + b, 5)):
-        every = [sum(chosen) / sum(energies) for chosen in combinations(energies, count)]
-        assert found["mask_share_of_weights", part] == pytest.approx(sum(every) / len(every))
     # Row sum times column sum over all: 2 * 1 / 4, 2 * 1 / 4, 2 * 2 / 4 in A, and 0, 1 in B.
     likely = 0.5 * (9 + 16 + 0 + 25) + 1.0 * (0.25 + 1) + 1.0
     assert found["gradient_share_in_degrees_mask", "all"] == pytest.approx(likely / sum(a + b))
@@ -101,29 +88,32 @@ def checkpoint(kind: str):
     split = Split(*examples(kind, 20), *examples(kind, 15, seed=1), sizes["num_classes"], num_inputs)
     model = build(kind)
     mask = {name: torch.rand(w.shape, generator=generator(0, name)) < 0.4 for name, w in weights_of(model).items()}
-    order = None if kind == "image" else cyclic_order("add", num_inputs)
-    return model, split, LOSSES["cross_entropy"], mask, order
+    return model, split, LOSSES["cross_entropy"], mask
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_checkpoint_has_every_measure_and_the_same_ones_again(kind):
-    model, split, loss, mask, order = checkpoint(kind)
+    model, split, loss, mask = checkpoint(kind)
+
+    def drawn():
+        return None if kind == "image" else generator(0, "measures")
+
     before = weights_of(model)
-    found = table(gradient_measures(model, split, loss, mask, generator(0, "measures"), order))
+    found = table(gradient_measures(model, split, loss, mask, drawn()))
     assert all(math.isfinite(value) for value in found.values())
-    assert found == table(gradient_measures(model, split, loss, mask, generator(0, "measures"), order))
+    assert found == table(gradient_measures(model, split, loss, mask, drawn()))
     assert all(
         weight.equal(before[name]) and weight.dtype == torch.float32 for name, weight in weights_of(model).items()
     )
-    assert any("circulant" in measure for measure, _ in found) == (order is not None)
+    assert any("circulant" in measure for measure, _ in found) == (kind != "image")
     own = table(share_measures(loss_gradient(exact(model), split.train_x, split.train_y, loss), mask))
     assert found["gradient_share_in_mask", "all"] == own["gradient_share_in_mask", "all"]
-    without = table(gradient_measures(model, split, loss, None, generator(0, "measures"), order))
+    without = table(gradient_measures(model, split, loss, None, drawn()))
     assert without == {key: value for key, value in found.items() if "mask" not in key[0]}
 
 
 def test_train_and_test_gradient_of_the_same_examples_are_one():
-    model, split, loss, mask, _ = checkpoint("mlp")
+    model, split, loss, mask = checkpoint("mlp")
     twice = Split(split.train_x, split.train_y, split.train_x, split.train_y, split.num_classes, split.num_inputs)
     found = table(gradient_measures(model, twice, loss, mask, generator(0, "measures")))
     for part in [*mask, "all"]:
@@ -131,7 +121,7 @@ def test_train_and_test_gradient_of_the_same_examples_are_one():
 
 
 def test_descent_is_compared_with_the_weights():
-    model, split, loss, mask, _ = checkpoint("mlp")
+    model, split, loss, mask = checkpoint("mlp")
     found = table(gradient_measures(model, split, loss, mask, generator(0, "measures")))
     gradient = loss_gradient(exact(model), split.train_x, split.train_y, loss)
     for name, weight in exact(model).named_parameters():

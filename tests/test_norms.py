@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.norms import decay_alone, effective_rank, norms
+from measures.norms import decay_alone, effective_rank, norms_of
 
 pytestmark = pytest.mark.numerics
 
 
 def test_norms_of_matrices_and_of_all_as_one_vector():
     weights = {"W": np.array([[3.0, -4.0]]), "V": np.array([[12.0], [0.0]])}
-    assert norms(weights, 1) == {"W": 7, "V": 12, "all": 19}
-    assert norms(weights, 2) == {"W": 5, "V": 12, "all": 13}
+    assert norms_of(weights, 1) == {"W": 7, "V": 12, "all": 19}
+    assert norms_of(weights, 2) == {"W": 5, "V": 12, "all": 13}
 
 
 def test_effective_rank():

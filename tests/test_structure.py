@@ -2,15 +2,33 @@
 
 import numpy as np
 import pytest
+from networks import build, weights_of
 
 from analysis.structure import (
     alignment,
     chance_overlap,
     cosine,
     degree_overlap,
+    in_order,
     jaccard_distance,
     overlap,
 )
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("mlp", ["W_E", "W_inproj", "W_h.0", "W_outproj", "W_U"]),
+        ("image", ["W_in", "W_h.0", "W_out"]),
+    ],
+)
+def test_matrices_in_the_order_of_the_network(kind, expected):
+    assert in_order(weights_of(build(kind, num_layers=1))) == expected
+
+
+def test_matrices_of_a_transformer_in_its_order():
+    names = in_order(weights_of(build("transformer")))
+    assert (names[0], names[-1]) == ("W_E", "W_U")
 
 
 def test_an_angle_that_is_known():

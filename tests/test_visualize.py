@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -20,7 +20,6 @@ from common.files import save_tensors
 from experiments.reader import CONTENT, FORMAT, load_checkpoint, read_generalization, read_metrics
 from figures import curves as figures
 from figures import gif
-from figures.panels import Panels
 from figures.views import by_frequency
 
 COLUMNS = ("epoch", "train_loss", "test_loss", "train_acc", "test_acc", "train_prob", "test_prob", "l1norm", "l2norm")
@@ -128,7 +127,7 @@ def test_frames_are_the_union_of_epochs_and_each_side_tells_its_own():
     assert gif.shown_epochs([[0, 100, 300], [0, 50, 100]]) == [(0, 0), (0, 50), (100, 100), (300, 100)]
     assert gif.shown_epochs([[0, 10], [5]]) == [(0, None), (0, 5), (10, 5)]
     assert gif.shown_epochs([[0, 10]]) == [(0,), (10,)]
-    side = gif.Side("ticket", {}, {2000: 0.98765}, Panels("bars", [], (1, 3), (0, 1)))
+    side = gif.Side("ticket", {}, {2000: 0.98765}, "bars", [], (1, 3), (0, 1))
     assert side.caption(2000) == "ticket, epoch 2,000, test accuracy 0.988"
     assert side.caption(7) == "ticket, epoch 7"
     assert side.caption(None) == "ticket: no checkpoint yet"
@@ -157,7 +156,7 @@ def test_the_grokked_weights_choose_and_order_the_neurons_of_both_sides(mlp):
     for view in visualize.VIEWS["frequencies"]:
         movie = visualize.make_movie(view, runs, shown, grok, "dense/final.pth", 48)
         # p = 7: neurons 0 ... 4 have the frequencies 2, 1, 3, 2, 1, all pure, so that the strengths decide by rounding.
-        labels = movie.sides[0].panels.labels
+        labels = movie.sides[0].labels
         assert [label.split(" ", 1)[1] for label in labels] == ["k = 1", "k = 1", "k = 2", "k = 2", "k = 3"]
         assert movie.epochs == shown
         order = [int(label.split(":")[0]) for label in labels]
@@ -180,10 +179,10 @@ def test_all_frequencies_are_shown(mlp):
     view = next(view for view in visualize.VIEWS["frequencies"] if view.name == "input_spectra")
     movie = visualize.make_movie(view, runs, [(300, 100)], grok, "final.pth", 48)
     for side in movie.sides:
-        assert side.panels.x_ends == (1, 3)
-        assert side.panels.y_ends == (0, 1)
+        assert side.x_ends == (1, 3)
+        assert side.y_ends == (0, 1)
     assert movie.sides[0].values[300].shape == (5, 3)
-    np.testing.assert_array_equal(movie.sides[0].panels.backdrop, np.eye(3)[[0, 0, 1, 1, 2]])
+    np.testing.assert_array_equal(movie.sides[0].backdrop, np.eye(3)[[0, 0, 1, 1, 2]])
 
 
 def save_cosines(path: Path, epoch: int, frequencies: list[int], p: int = 11) -> Path:
@@ -219,26 +218,26 @@ def test_each_side_is_labelled_by_its_own_last_frame(tmp_path):
     }
     marked = [[4, 2, 3, 5], [0, 4, 5, 1]]
     for name, movie in movies.items():
-        assert tuple(side.panels.labels for side in movie.sides) == expected[name.split("_")[0]]
+        assert tuple(side.labels for side in movie.sides) == expected[name.split("_")[0]]
         assert (
             "ordered by k (the strongest frequency) in grok/g.pth; labels: neuron and its k in the last frame"
             in (movie.note[0])
         )
         if name.endswith("spectra"):
             for side, frequencies in zip(movie.sides, marked, strict=True):
-                np.testing.assert_array_equal(side.panels.backdrop, np.eye(6)[frequencies][:, 1:])
+                np.testing.assert_array_equal(side.backdrop, np.eye(6)[frequencies][:, 1:])
         else:
-            assert movie.sides[0].panels.y_ends == movie.sides[1].panels.y_ends
+            assert movie.sides[0].y_ends == movie.sides[1].y_ends
 
 
 def test_labels_and_backdrop_are_drawn_on_their_own_side():
-    def frame_of(*panels: Panels) -> np.ndarray:
-        sides = [gif.Side("run", {0: np.zeros((1, 3))}, {}, each) for each in panels]
+    def frame_of(*panels: tuple) -> np.ndarray:
+        sides = [gif.Side("run", {0: np.zeros((1, 3))}, {}, *each) for each in panels]
         (frame,) = gif.render(gif.Movie("title", ["note"], sides, [(0, 0)]))
         return frame
 
-    plain, other = (Panels("bars", ["0: k"], (1, 3), (0, 1), np.eye(3)[[k]]) for k in (0, 2))
-    labelled = replace(plain, labels=["0: no k"])
+    plain, other = (("bars", ["0: k"], (1, 3), (0, 1), np.eye(3)[[k]]) for k in (0, 2))
+    labelled = (plain[0], ["0: no k"], *plain[2:])
     middle = 520
     for panels in (other, labelled):
         changed = (frame_of(plain, panels) != frame_of(plain, plain)).any((0, 2))
@@ -249,8 +248,8 @@ def test_labels_and_backdrop_are_drawn_on_their_own_side():
 def movie_of(draw: str, *sides: dict[int, list[list[float]]]) -> gif.Movie:
     values = [{epoch: np.array(value, float) for epoch, value in side.items()} for side in sides]
     ends, _ = gif.symmetric_ends([value for side in values for value in side.values()])
-    panels = Panels(draw, ["0: k = 1", "1: k = 2"], (0, 2), ends)
-    sides = [gif.Side(f"side {number}", side, {}, panels) for number, side in enumerate(values)]
+    panels = (draw, ["0: k = 1", "1: k = 2"], (0, 2), ends)
+    sides = [gif.Side(f"side {number}", side, {}, *panels) for number, side in enumerate(values)]
     return gif.Movie("title", ["a note"], sides, gif.shown_epochs([list(side) for side in values]))
 
 
@@ -271,8 +270,8 @@ def test_axes_are_the_same_in_all_frames_and_on_both_sides(draw):
 
 @pytest.mark.parametrize("words", [1, 80])
 def test_a_note_of_any_length_stays_clear_of_the_panels(words):
-    panels = Panels("curves", ["0: k"] * 48, (0, 66), (-1, 1))
-    side = gif.Side("run", {0: np.zeros((48, 67))}, {}, panels)
+    panels = ("curves", ["0: k"] * 48, (0, 66), (-1, 1))
+    side = gif.Side("run", {0: np.zeros((48, 67))}, {}, *panels)
     (frame,) = gif.render(gif.Movie("title", ["several " * words], [side], [(0,)]))
     empty = (frame == 255).all((1, 2))
     rows = np.flatnonzero(~empty)
@@ -300,8 +299,8 @@ def test_few_far_values_do_not_flatten_the_others_and_that_is_said():
 
 def test_a_gif_of_noise_is_small(tmp_path):
     rng = np.random.default_rng(0)
-    panels = Panels("curves", [str(n) for n in range(48)], (0, 66), (-4, 4))
-    sides = [gif.Side("noise", {epoch: rng.normal(size=(48, 67)) for epoch in range(6)}, {}, panels) for _ in range(2)]
+    panels = ("curves", [str(n) for n in range(48)], (0, 66), (-4, 4))
+    sides = [gif.Side("noise", {epoch: rng.normal(size=(48, 67)) for epoch in range(6)}, {}, *panels) for _ in range(2)]
     movie = gif.Movie("worst case", ["note"], sides, [(epoch, epoch) for epoch in range(6)])
     gif.save_gif(list(gif.render(movie)), tmp_path / "noise.gif")
     assert (tmp_path / "noise.gif").stat().st_size < 3e6 * 6 / 20
@@ -364,11 +363,11 @@ def test_wrong_runs_and_files_are_told_in_one_line(mlp, tmp_path, capsys):
         return one_line_error(capsys, flags(out, *runs, **more))
 
     assert "folder of a run?" in told(tmp_path / "nowhere", ticket)
-    assert "dense has 5 neurons of 7 weights, ticket has 5 neurons of 11 weights" in told(dense, larger)
+    assert "ticket has 5 neurons of 11 weights at epoch 0, --grok_weight_path has 5 neurons of 7" in told(dense, larger)
     assert "has 5 neurons of 11 weights" in told(dense, ticket, grok=larger / "final.pth")
     assert "foreign has no neurons to show" in told(dense, foreign)
     assert "holds no checkpoints" in told(no_checkpoints, grok=dense / "final.pth")
-    assert "different networks" in told(mixed)
+    assert "dense has 5 neurons of 11 weights at epoch 100" in told(mixed, grok=dense / "final.pth")
     (mixed / "100.pth").write_bytes((larger / "100.pth").read_bytes())
     assert "belongs to another run" in told(mixed)
     assert "has no W_E" in told(dense, grok=unrelated)

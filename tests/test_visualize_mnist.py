@@ -10,12 +10,12 @@ from PIL import Image
 from test_visualize import COLUMNS, flags, make_run, one_line_error, write_config
 
 import visualize
-from analysis.neurons import input_weights, norms_in_and_out, strength
+from analysis.neurons import input_weights, strength
 from common.errors import UserError
 from common.files import save_tensors
 from experiments.reader import list_checkpoints
 from figures import gif
-from figures.panels import DRAW, SHADES_A_SIDE, Panels, shade_of, shades
+from figures.panels import DRAW, SHADES_A_SIDE, shade_of, shades
 from figures.views import IMAGES, VIEWS, by_strength
 
 D_MODEL = 7
@@ -84,13 +84,13 @@ def test_strength_is_the_norm_of_what_comes_in_times_that_of_what_goes_out(num_l
     weights = make_weights(3, num_layers=num_layers)
     following = weights["W_h.0" if num_layers else "W_out"]
     expected = [weights["W_in"][m].norm().item() * following[:, m].norm().item() for m in range(D_MODEL)]
-    np.testing.assert_allclose(strength(norms_in_and_out(weights)), expected, rtol=1e-6)
+    np.testing.assert_allclose(strength(weights)[:, 0], expected, rtol=1e-6)
     np.testing.assert_array_equal(input_weights(weights), weights["W_in"])
     weights["W_in"][2] *= 8
     following[:, 2] /= 8
-    np.testing.assert_allclose(strength(norms_in_and_out(weights)), expected, rtol=1e-6)
+    np.testing.assert_allclose(strength(weights)[:, 0], expected, rtol=1e-6)
     following[:, 2] = 0
-    assert strength(norms_in_and_out(weights))[2] == 0
+    assert strength(weights)[:, 0][2] == 0
 
 
 def test_the_neurons_strongest_in_the_grokked_weights_come_first_and_each_side_tells_its_own_strengths(runs):
@@ -105,15 +105,15 @@ def test_the_neurons_strongest_in_the_grokked_weights_come_first_and_each_side_t
     order = sorted(range(D_MODEL), key=lambda neuron: -grok[neuron])[:4]
     for side, folder in zip(movie.sides, runs, strict=True):
         own = strengths(folder)
-        assert list(side.panels.labels) == [f"{neuron}: {own[neuron]:.2g}" for neuron in order]
+        assert list(side.labels) == [f"{neuron}: {own[neuron]:.2g}" for neuron in order]
         for epoch, path in list_checkpoints(folder).items():
             weights = torch.load(path, weights_only=True)["model"]["W_in"]
             np.testing.assert_array_equal(side.values[epoch], weights[order])
-    assert movie.sides[0].panels.labels != movie.sides[1].panels.labels
+    assert movie.sides[0].labels != movie.sides[1].labels
     assert "4 of 7 neurons, ordered by strength (the L2 norm" in movie.note[0]
     assert "dense/final.pth; labels: neuron and its strength in the last frame of its run" in movie.note[0]
     assert "square-root scale" in movie.note[1]
-    ties = np.ones((5, 2))
+    ties = np.ones((5, 1))
     assert by_strength(ties, 3).tolist() == [0, 1, 2]
 
 
@@ -141,8 +141,8 @@ def test_the_colour_scale_is_symmetric_monotone_and_white_at_zero():
 def frames_of(*frames: np.ndarray, end: float = 1.0, num_sides: int = 2) -> list[np.ndarray]:
     """Frames whose sides all show these values, ``(panels, 784)``."""
     epochs = range(len(frames))
-    panels = Panels("images", [f"{neuron}: 1" for neuron in range(len(frames[0]))], (0, 783), (-end, end))
-    sides = [gif.Side("run", dict(zip(epochs, frames, strict=True)), {}, panels) for _ in range(num_sides)]
+    panels = ("images", [f"{neuron}: 1" for neuron in range(len(frames[0]))], (0, 783), (-end, end))
+    sides = [gif.Side("run", dict(zip(epochs, frames, strict=True)), {}, *panels) for _ in range(num_sides)]
     return list(gif.render(gif.Movie("title", ["note"], sides, [(epoch,) * num_sides for epoch in epochs])))
 
 
@@ -197,7 +197,7 @@ def test_nothing_but_images_and_captions_differs_between_frames_and_sides(runs):
         assert (frame[~images] != frames[0][~images]).any(), "the captions"
         np.testing.assert_array_equal(frame[~images & ~captions], frames[0][~images & ~captions])
     # One scale for all: at epoch 0 the dense run's weights are the ticket's, where those are not pruned.
-    dense_ends, ticket_ends = (side.panels.y_ends for side in movie.sides)
+    dense_ends, ticket_ends = (side.y_ends for side in movie.sides)
     assert dense_ends == ticket_ends == (-dense_ends[1], dense_ends[1])
     boxes = sorted(boxes_of(images), key=lambda box: box[1].start > 520)
     for dense, ticket in zip(boxes[:D_MODEL], boxes[D_MODEL:], strict=True):
@@ -221,8 +221,8 @@ def test_a_gif_of_many_frames_is_small(tmp_path):
     start, mask = rng.normal(size=size), rng.random(size) < 0.4
     dense = {epoch: 0.9**epoch * start + 0.03 * rng.normal(size=size) for epoch in range(6)}
     values = dense, {epoch: value * mask for epoch, value in dense.items()}
-    panels = Panels("images", ["0: 1"] * IMAGES.num_neurons, (0, 783), (-4, 4))
-    sides = [gif.Side("noise", side, {}, panels) for side in values]
+    panels = ("images", ["0: 1"] * IMAGES.num_neurons, (0, 783), (-4, 4))
+    sides = [gif.Side("noise", side, {}, *panels) for side in values]
     movie = gif.Movie("title", ["note"], sides, [(epoch, epoch) for epoch in range(6)])
     gif.save_gif(list(gif.render(movie)), tmp_path / "noise.gif")
     assert (tmp_path / "noise.gif").stat().st_size < 3e6 * 6 / 60
@@ -252,7 +252,9 @@ def test_wrong_runs_and_files_are_told_in_one_line(runs, tmp_path, capsys):
     assert "different kinds: dense shows images, ticket shows frequencies" in told(dense, modular)
     assert "different kinds: dense shows frequencies, ticket shows images" in told(modular, ticket)
     assert "has no W_in" in told(dense, ticket, grok=modular / "final.pth")
-    assert "7 neurons of 784 weights, ticket has 9 neurons of 784" in told(dense, wider)
+    assert "ticket has 9 neurons of 784 weights at epoch 0, --grok_weight_path has 7 neurons of 784" in told(
+        dense, wider
+    )
     assert "do not fit together" in told(dense, ticket, grok=small)
     assert not (tmp_path / "out").exists()
 
