@@ -251,10 +251,9 @@ def frame(rows: list[dict]):
 
 def records(results) -> list[dict]:
     """The rows of a pandas.DataFrame as dicts, with None where there is nothing."""
-    import pandas
-
-    rows = results.astype(object).to_dict("records")
-    return [{name: None if pandas.isna(value) else value for name, value in row.items()} for row in rows]
+    values = results.to_numpy(dtype=object)  # much faster than DataFrame.to_dict
+    values[results.isna().to_numpy()] = None
+    return [dict(zip(results, row, strict=True)) for row in values.tolist()]
 
 
 def write_csv(results, path: Path) -> None:

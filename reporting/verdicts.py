@@ -39,16 +39,17 @@ def claim(sentence: str, *, paper: int | None = None, rank: int | None = None) -
 
 def runs_of(results, setting: str) -> list[dict]:
     """The runs of a setting. Raises TooFewRuns where there are fewer than LEAST_RUNS."""
-    rows = records(results[results["setting"] == setting])
-    if len(rows) < LEAST_RUNS:
-        raise TooFewRuns(f"There are {len(rows)} runs of {setting!r}, and a verdict needs {LEAST_RUNS}")
-    return rows
+    own = results[results["setting"] == setting]
+    if len(own) < LEAST_RUNS:
+        raise TooFewRuns(f"There are {len(own)} runs of {setting!r}, and a verdict needs {LEAST_RUNS}")
+    return records(own)
 
 
 def enough(results):
     """The same rows. Raises TooFewRuns where a setting has too few of them."""
-    for name in results["setting"].unique():
-        runs_of(results, name)
+    for name, count in results["setting"].value_counts(sort=False).items():
+        if count < LEAST_RUNS:
+            raise TooFewRuns(f"There are {count} runs of {name!r}, and a verdict needs {LEAST_RUNS}")
     return results
 
 
