@@ -76,7 +76,7 @@ class Dense:
     start: choice(STARTS) | None = None
     """What is trained in place of the init: the init whose embedding consists of a few waves, or of random planes (studies/waves)."""
     waves: Count = 6
-    """How many waves, for --start and --pruner waves."""
+    """How many waves --start takes."""
     wave_share: Rate = 1.0
     """Share of the embedding's power that --start puts into these waves."""
     stop_after_gen: bool = False

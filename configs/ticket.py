@@ -39,6 +39,8 @@ class Ticket(Dense):
     the last saved one before or at so many epochs from the dense run's own t_gen."""
     pruner: choice(SCORERS) = "magnitude"
     """How weights are scored; the lowest go."""
+    mask_waves: Count = 6
+    """How many waves --pruner waves takes."""
     scope: Literal["global", "local"] = "global"
     """global: one ranking over all matrices; local: the same rate in each matrix."""
     control: choice(CONTROLS) | None = None

@@ -152,7 +152,7 @@ def take_mask(
     network = build_model(config, split)
     set_weights(network, weights)
     before = load_mask(source.run.path) if isinstance(config.mask_from(), Ticket) else None
-    data = split.train_x, split.train_y, build_loss(config), config.task.waves(), config.waves
+    data = split.train_x, split.train_y, build_loss(config), config.task.waves(), config.mask_waves
     scored = Network(dict(network.named_parameters()), network, *data)
     how = config.pruning_rate, config.scope, generator(config.seed, "mask")
     return mask_of(config.pruner, scored, *how, before), weights

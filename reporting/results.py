@@ -185,6 +185,7 @@ def measures_of(run: Result, levels: Levels) -> dict:
     row |= {"population": summary.get("population", 1), NORM: round(float(norms[0]), 3) if len(norms) else None}
     row[SPREAD] = float(f"{spreads[0]:.4g}") if len(spreads) and np.isfinite(spreads[0]) else None
     row |= {name: run.settings.get(name) for name in ("hardware", "threads", "git_commit")}
+    row |= run.settings.get("waves") or {}
     row["code"] = json.dumps(run.settings["code"])
     return row | {KEPT + name: round(kept / total, 4) for name, (kept, total) in summary["kept_per_matrix"].items()}
 

@@ -131,7 +131,7 @@ def test_a_start_is_trained_and_its_shares_are_written_down(place, script, size)
 
 
 def test_a_mask_of_waves_is_a_ticket_s_and_its_shares_are_of_the_masked_weights(place):
-    succeed("main", "--fn_name=add", "--pruner=waves", "--waves=2", "--prune_at=init")
+    succeed("main", "--fn_name=add", "--pruner=waves", "--mask_waves=2", "--prune_at=init")
     (dense,), (ticket,) = run_folders("runs")
     start, mask = load(ticket / "init.pth")["model"], load(ticket / "mask.pth")["mask"]
     seen, waves = input_product(start), Modular(p=7).waves()

@@ -170,7 +170,7 @@ MASKS = {
     "the same, on another init": AT_INIT | {"control": "reinit"},
 }
 NO_MASKS = [name for name in MASKS if name.endswith(("planes", "noise", "matrix", "another init"))]
-COUNTS = {f"mask of {count} waves": AT_INIT | {"waves": count} for count in (2, 3, 4, 5, 8, 12, 33)}
+COUNTS = {f"mask of {count} waves": AT_INIT | {"mask_waves": count} for count in (2, 3, 4, 5, 8, 12, 33)}
 RATES = {
     f"mask of six waves, {rate:.0%} removed".replace("%", " %"): AT_INIT | {"pruning_rate": rate}
     for rate in (0.2, 0.4, 0.8, 0.9)
