@@ -63,7 +63,7 @@ Next: watch the neurons
 
 
 def run(argv: list[str] | None) -> None:
-    flags, config = parse(Flags, argv, prog="main.py", description=__doc__, default_config="configs/config_pruning.py")
+    flags, config = parse(Flags, argv, "main.py", __doc__, needs_ticket=True, dataset="modular_addition")
     if flags.stage in ("all", "train_full"):
         dense = train_one(config.dense(), flags.rerun)
         if flags.stage == "train_full":

@@ -57,13 +57,13 @@ def compare(config: Ticket, dense_folder: Path, ticket_folder: Path) -> None:
         print(f"no picture: {error}")
 
 
-def prune(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
-    flags, config = parse(ScriptFlags, argv, prog=prog, description=description, default_config=default_config)
+def prune(argv: list[str] | None, prog: str, description: str, dataset: str) -> None:
+    flags, config = parse(ScriptFlags, argv, prog, description, needs_ticket=True, dataset=dataset)
     compare(config, *make_ticket(config, flags.rerun))
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: prune(argv, "prune.py", __doc__, "configs/config_pruning.py"))
+    return run_script(lambda: prune(argv, "prune.py", __doc__, "modular_addition"))
 
 
 if __name__ == "__main__":

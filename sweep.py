@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError, run_script
-from configs.flags import load_sweep, parse_sweep, peek
+from configs.flags import load_object, parse_sweep, peek
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
 from experiments.build import choose_device
@@ -71,7 +71,7 @@ def parse(argv: list[str]) -> tuple[Flags, dict[str, Sweep], Study | None]:
         if peek(argv, "config")["config"] is not None:
             raise UserError(f"the study {study.name} has runs of its own; leave its name or --config out")
     elif (path := peek(argv, "config")["config"]) is not None:
-        sweeps = {Path(path).stem: load_sweep(path)}
+        sweeps = {Path(path).stem: load_object(path, "sweep", Sweep)}
     elif not {"-h", "--help"} & {*argv}:
         raise UserError("which study? python sweep.py NAME, as its folder below studies/ is called, or --config FILE")
     prog = f"sweep.py {study.name}" if study else "sweep.py"

@@ -13,16 +13,16 @@ from experiments.trainer import train_one
 from reporting.tables import print_results, read_result
 
 
-def train(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
+def train(argv: list[str] | None, prog: str, description: str, dataset: str) -> None:
     """Parse, train unless that is done, and print what came out."""
-    flags, config = parse(ScriptFlags, argv, prog=prog, description=description, default_config=default_config)
+    flags, config = parse(ScriptFlags, argv, prog, description, needs_ticket=False, dataset=dataset)
     folder = train_one(config.dense(), flags.rerun)
     print_results({"dense": read_result(folder.path)}, config.mem_threshold, config.gen_threshold)
     print(f"run folder: {folder.path}")
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: train(argv, "train.py", __doc__, "configs/config.py"))
+    return run_script(lambda: train(argv, "train.py", __doc__, "modular_addition"))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from common.choices import choice, spelled
 from common.errors import UserError
-from common.ranges import Count, NonNegative, Place, Range, Rate, Whole, stored_value
+from common.ranges import Count, NonNegative, Range, Rate, Whole, stored_value
 from configs.base import Dense, as_json, paper, short, spell
 from configs.paper import EXPERIMENTS
 from pruning.controls import CONTROLS
@@ -23,7 +23,7 @@ RETRAINED = ("lr", "weight_decay", "num_epochs", "save_at", "stop_after_gen")  #
 # What decides the mask, besides the run that it is taken from; left out where the mask is a file.
 MASK_FIELDS = ("pruner", "pruning_rate", "scope")
 # These stand in a ticket's settings as what they come to: the mask's epoch or content, the start's epoch, the retraining.
-RESOLVED = ("prune_at", "memorization_epoch", "generalization_epoch", "rewind_to", "mask", "use_mask", "global_pruning")
+RESOLVED = ("prune_at", "memorization_epoch", "generalization_epoch", "rewind_to", "mask", "use_mask")
 # A path; in a sweep or a config file also a Ticket, whose mask it is.
 MaskFile = Annotated[Any, PrimitiveConstructorSpec(1, "PATH", lambda words: words[0], bool, lambda value: [str(value)])]
 
@@ -65,18 +65,9 @@ class Ticket(Dense):
     """What generalization means: the last checkpoint at or before this epoch; auto: the first at or after t_gen."""
     pruning_iterations: Annotated[int, Range(least=1, most=100)] | None = None
     """Iterative pruning: train, prune a part, rewind and train again, so many times; each round is a run. None: once."""
-    dense_run: Place[str | None] = None
-    """Folder of the dense run; None: found by its settings."""
-    global_pruning: bool | None = None
-    """Another name of --scope: True is global, False is local."""
 
     def __post_init__(self):
         super().__post_init__()
-        if self.global_pruning is not None:
-            object.__setattr__(
-                self, "scope", "global" if self.global_pruning else "local"
-            )  # frozen, and still being made
-            object.__setattr__(self, "global_pruning", None)
         if not re.fullmatch(r"init|memorization|generalization|[0-9]+|t_gen[+-][0-9]+", self.prune_at):
             raise UserError(
                 f"prune_at must be init, memorization, generalization or an epoch, 28000 or t_gen-2000, not {self.prune_at!r}"
@@ -142,7 +133,7 @@ class Ticket(Dense):
         """
         dense, trained = self.dense().settings(), self.training().settings()
         left_out = {field.name for field in fields(Dense)} | {f"retrain_{name}" for name in RETRAINED} | {*RESOLVED}
-        own = {field.name: field.default for field in fields(self) if field.name not in left_out | {"dense_run"}}
+        own = {field.name: field.default for field in fields(self) if field.name not in left_out}
         own = {name: value for name, usual in own.items() if (value := stored_value(self, name)) != as_json(usual)}
         if source is None:
             own = {name: value for name, value in own.items() if name not in MASK_FIELDS}

@@ -41,9 +41,7 @@ def folder_of(config: Dense, data: str | None = None) -> RunFolder:
 
 def require(needed: Dense, config: Dense, data: str | None = None) -> RunFolder:
     """The finished folder of a run that a config needs. Raises UserError that says how to make it."""
-    named = getattr(config, "dense_run", None)
-    is_named = named and needed == config.dense()
-    folder = RunFolder(Path(named), needed.settings()) if is_named else folder_of(needed, data)
+    folder = folder_of(needed, data)
     if not folder.is_finished:
         what = "dense run" if needed == config.dense() else "run"
         raise UserError(

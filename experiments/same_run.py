@@ -87,10 +87,14 @@ def claim(folder: RunFolder, made: Ingredients, population: bool = False) -> Non
             folder.note(population=population)
     else:
         config, device = made.config, str(choose_device(made.config))
-        values = config.as_dict() | ({"dense_run": str(made.dense.path)} if made.dense is not None else {})
         about = {"format": FORMAT, "id": secrets.token_hex(8), "kind": config.kind, "shows": config.task.shows}
         about |= {"asked_for": [folder.settings], "training": made.training, "content": made.content}
-        about |= {"mask_weights": made.weights_hash, "is_drawn": made.is_drawn, "config": values, **made.about}
+        about |= {
+            "mask_weights": made.weights_hash,
+            "is_drawn": made.is_drawn,
+            "config": config.as_dict(),
+            **made.about,
+        }
         about |= {
             "git_commit": git_commit(),
             "code": code_files(config),

@@ -73,7 +73,6 @@ def runs(finished, place):
         ("train", ["--seed=1.5"], ["--seed"]),
         ("train", ["--is_symmetric_input=maybe"], ["--is_symmetric_input"]),
         ("prune", ["--use_mask=2"], ["--use_mask"]),
-        ("prune", ["--global_pruning=2"], ["--global_pruning"]),
         ("prune", ["--generalization_epoch=late"], ["--generalization_epoch: it must be INT|{auto}, not ['late']"]),
         ("prune", ["--rewind_to=abc"], ["--rewind_to: it must be INT|{prune_at}, not ['abc']; see prune.py --help"]),
         ("prune", ["--retrain_save_at", "x"], ["--retrain_save_at", "'x'"]),
@@ -123,7 +122,6 @@ def runs(finished, place):
         ("train", ["--device="], ["--device cpu"]),
         # no such dense run
         ("prune", ["--seed=5"], ["there is no finished dense run", "python main.py"]),
-        ("prune", ["--dense_run=nowhere"], ["nowhere/config.json is not there"]),
         ("main", ["--stage=retrain", "--seed=5"], ["there is no finished dense run"]),
         ("prune", ["--prune_at=11"], ["epoch 11 was not saved", "saved are 0, 10, 20, 30"]),
         ("main", ["--prune_at=11"], ["epoch 11 was not saved", "saved are 0, 10, 20, 30"]),
@@ -610,22 +608,6 @@ def test_a_run_of_an_earlier_format_or_another_program(runs, place):
     for foreign in ({"identity": {}, "config": {}}, {"format": 1}, {"format": 3}, {"learning_rate": 0.1}):
         (dense / "config.json").write_text(json.dumps(foreign))
         assert_refused(call("train"), f"{dense.relative_to(place)} is a run of an earlier format", "use another --root")
-
-
-@pytest.mark.parametrize("damage", [half, write_empty_object, write_list])
-def test_a_damaged_config_of_a_dense_run_that_is_named(runs, place, damage):
-    dense, _, _ = runs
-    damage(dense / "config.json")
-    before = snapshot(place)
-    assert_refused(call("prune", f"--dense_run={dense}", size=()), "config.json")
-    assert snapshot(place) == before
-
-
-def test_a_setting_in_config_json_that_is_out_of_range(runs, place):
-    dense, _, _ = runs
-    text = (dense / "config.json").read_text()
-    (dense / "config.json").write_text(text.replace('"p": 7', '"p": 1'))
-    assert_refused(call("prune", f"--dense_run={dense}", size=()), "p must be")
 
 
 def shorten_a_row(path: Path) -> None:
