@@ -100,12 +100,11 @@ def is_another(sweep: Sweep, other: Sweep) -> bool:
 def collected(sweep: Sweep, runs: list[Planned]):
     """The rows of a sweep's finished runs; says which are left out, and why."""
     wanted = [run for run in runs if run.config in sweep.labels]
-    finished = {run.config: run.find().path for run in wanted if run.is_done and not run.is_not_applicable}
+    finished = {run.config: run.find().path for run in wanted if run.state.startswith("done")}
     lost = [run.config for run in wanted if not run.is_done and is_lost(run.config)]
     for run in wanted:
-        state = run.state
-        if state.startswith("cannot") and run.config not in lost:
-            print(f"left out: {run}: {state}")
+        if run.state.startswith("cannot") and run.config not in lost:
+            print(f"left out: {run}: {run.state}")
     results = rows_of(sweep, finished, lost)
     print(f"{len(finished)} of {len(wanted)} runs are finished")
     return results
@@ -152,7 +151,7 @@ def run_sweep(argv: list[str]) -> int:
     runs = plan(sweeps.values(), flags.rerun)
     if flags.list:
         for run in runs:
-            print(run.state, run)
+            print(f"{run.state:7}", run)
         print(f"{sum(run.is_done for run in runs)} of {len(runs)} runs are done")
         say_older_code(runs)
         return 0

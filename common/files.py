@@ -83,12 +83,10 @@ def load_json(path: Path, keys: Mapping[str, type | UnionType] | None = None) ->
         value = None
     if not isinstance(value, dict):
         raise UserError(f"{path} is damaged: it holds no JSON object; move {path.parent} aside and train again")
-    keys = keys or {}
-    if missing := [key for key in keys if key not in value]:
-        raise UserError(f"{path} is damaged: it lacks {', '.join(missing)}; move {path.parent} aside and train again")
-    if wrong := [key for key, wanted in keys.items() if not isinstance(value[key], wanted)]:
-        odd = ", ".join(f"{key} is {value[key]!r}" for key in wrong)
-        raise UserError(f"{path} is damaged: {odd}; move {path.parent} aside and train again")
+    for key, wanted in (keys or {}).items():
+        if key not in value or not isinstance(value[key], wanted):
+            odd = f"{key} is {value[key]!r}" if key in value else f"it lacks {key}"
+            raise UserError(f"{path} is damaged: {odd}; move {path.parent} aside and train again")
     return value
 
 

@@ -69,29 +69,27 @@ class Ticket(Dense):
     def __post_init__(self):
         super().__post_init__()
         if not re.fullmatch(r"init|memorization|generalization|[0-9]+|t_gen[+-][0-9]+", self.prune_at):
-            raise UserError(
-                f"prune_at must be init, memorization, generalization or an epoch, 28000 or t_gen-2000, not {self.prune_at!r}"
-            )
-        if self.rewind_to == "prune_at" and (self.pruning_iterations or 1) > 1:
-            raise UserError(
-                "rewind_to prune_at with pruning_iterations: weights are the dense run's; give one of its epochs"
-            )
+            known = "init, memorization, generalization or an epoch, 28000 or t_gen-2000"
+            raise UserError(f"prune_at must be {known}, not {self.prune_at!r}")
+        if self.rewind_to == "prune_at" and self.rounds > 1:
+            raise UserError("rewind_to prune_at with pruning_iterations: give an epoch of the dense run")
         if self.control is not None and not self.use_mask:
-            raise UserError(
-                f"the control {spelled(CONTROLS, self.control)} is made from a ticket's mask; leave --use_mask out"
-            )
+            control = spelled(CONTROLS, self.control)
+            raise UserError(f"the control {control} is made from a ticket's mask; leave --use_mask out")
         if self.rewind_to == "prune_at" and (self.mask is not None or not self.use_mask):
             raise UserError("rewind_to prune_at is the epoch where the mask is taken, and none is taken; give an epoch")
-        if self.mask is not None:
-            self._check_mask()
-
-    def _check_mask(self) -> None:
+        if self.mask is None:
+            return
         if not isinstance(self.mask, str | Ticket) or self.mask == "":
             raise UserError(f"mask must be a mask.pth or the folder of a ticket, not {self.mask!r}")
-        defaults = {field.name: field.default for field in fields(self)}
         for name in (*MASK_FIELDS, "prune_at", "use_mask", "pruning_iterations"):
-            if getattr(self, name) != defaults[name]:
+            if getattr(self, name) != getattr(Ticket, name):
                 raise UserError(f"--mask is a mask that is there, so --{name} has no meaning; leave one of the two out")
+
+    @property
+    def rounds(self) -> int:
+        """How often it is pruned and trained again."""
+        return self.pruning_iterations or 1
 
     def dense(self) -> Dense:
         return Dense(**{field.name: getattr(self, field.name) for field in fields(Dense)})
@@ -106,12 +104,12 @@ class Ticket(Dense):
             return None
         if self.mask is not None:
             return self.mask
-        return self.dense() if (self.pruning_iterations or 1) == 1 else self.earlier_round()
+        return self.dense() if self.rounds == 1 else self.earlier_round()
 
     def earlier_round(self) -> "Ticket":
         """The ticket of one iteration less: at its rate, and no control."""
-        number = self.pruning_iterations - 1
-        rate = round(rate_after(number / self.pruning_iterations, self.pruning_rate), 12)
+        number = self.rounds - 1
+        rate = round(rate_after(number / self.rounds, self.pruning_rate), 12)
         return self.but(pruning_iterations=number if number > 1 else None, pruning_rate=rate, control=None)
 
     def needs(self) -> tuple[Dense, ...]:
@@ -133,10 +131,9 @@ class Ticket(Dense):
         """
         dense, trained = self.dense().settings(), self.training().settings()
         left_out = {field.name for field in fields(Dense)} | {f"retrain_{name}" for name in RETRAINED} | {*RESOLVED}
+        left_out |= set() if source is not None else {*MASK_FIELDS}
         own = {field.name: field.default for field in fields(self) if field.name not in left_out}
         own = {name: value for name, usual in own.items() if (value := stored_value(self, name)) != as_json(usual)}
-        if source is None:
-            own = {name: value for name, value in own.items() if name not in MASK_FIELDS}
         start = self.start_epoch(source and source.get("epoch"))
         own |= {"rewind_to": start} if start else {}
         changed = {name: value for name, value in trained.items() if dense.get(name) != value}

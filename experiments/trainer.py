@@ -1,6 +1,6 @@
 """From what a run is made of to its finished folder: one run, or several along one axis."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ from experiments.build import (
 from experiments.folder import RunFolder
 from experiments.ingredients import Ingredients, gather
 from experiments.longer import begin_from_shorter
+from experiments.origin import changed_files
 from experiments.parents import folder_of
 from experiments.recorder import Recorder
 from experiments.same_run import claim, say_reused, settle
@@ -55,26 +56,29 @@ class Training:
         self.epoch, self.optimizer_state = epoch, state["optimizer"] if epoch else None
 
 
-@contextmanager
-def hold(
-    config: Dense, rerun: bool = False, still: Callable[[RunFolder], bool] = lambda folder: True
-) -> Iterator[RunFolder]:
-    """The folder of a run, found by its settings and held for this process. ``rerun``: an earlier run is moved aside.
+def is_older(folder: RunFolder, config: Dense) -> bool:
+    """Whether older code has trained a run that is finished."""
+    return folder.is_finished and bool(changed_files(folder.config(), config))
 
-    ``still``: whether it is to be moved, asked once nobody else has the folder.
+
+@contextmanager
+def hold(config: Dense, rerun: bool = False, only_older: bool = False) -> Iterator[RunFolder]:
+    """The folder of a run, found by its settings and held for this process.
+
+    ``rerun``: an earlier run is moved aside; with ``only_older`` only one that older code has trained.
     """
     folder = folder_of(config)
     if rerun and folder.is_claimed:
         with folder.lock():
-            if still(folder):
+            if not only_older or is_older(folder, config):
                 print(f"moved the earlier run to {folder.move_aside()}")
     with folder.lock():
         yield folder
 
 
-def train_one(config: Dense, rerun: bool = False, **still: Callable[[RunFolder], bool]) -> RunFolder:
+def train_one(config: Dense, rerun: bool = False, only_older: bool = False) -> RunFolder:
     """Train the run of a config, go on with it where it was interrupted, or say that it is done already."""
-    with hold(config, rerun, **still) as folder:
+    with hold(config, rerun, only_older) as folder:
         return train_in(folder, gather(config))
 
 

@@ -72,6 +72,6 @@ def run_workers(script: str, argv: list[str], runs: list[Planned], root: Path, w
 
 def say_older_code(runs: list[Planned]) -> None:
     """One line where older code has trained some of the finished runs."""
-    older = [run for run in runs if run.is_done and not run.is_not_applicable and run.is_older]
+    older = [run for run in runs if run.state == "done (older code)"]
     if older:
         print(f"older code has trained {len(older)} of {len(runs)} runs, such as {older[0]}; --rerun trains them again")
