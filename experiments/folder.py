@@ -118,10 +118,9 @@ class RunFolder:
             raise
         except OSError as error:
             if self.needs_lock:
-                raise UserError(
-                    f"{self.path}: no lock can be taken on this file system ({error.strerror}); choose another --root, or "
-                    "run sweep.py with --no_locks"
-                ) from error
+                reason = f"no lock can be taken on this file system ({error.strerror})"
+                mend = "choose another --root, or run sweep.py with --no_locks"
+                raise UserError(f"{self.path}: {reason}; {mend}") from error
 
     def check_locks(self) -> None:
         """Raise UserError where a lock cannot be taken in this folder at all; makes it."""

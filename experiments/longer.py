@@ -6,13 +6,17 @@ from pathlib import Path
 import torch
 
 from common.errors import UserError
-from common.files import load_tensors, save_tensors
+from common.files import save_tensors
 from experiments.build import build_schedule
 from experiments.folder import ASIDE, RunFolder, runs_below
+from experiments.identity import difference
 from experiments.ingredients import Ingredients
 from experiments.origin import changed_files
-from experiments.reader import check_belongs, list_checkpoints, load_checkpoint, read_summary
+from experiments.reader import list_checkpoints, load_checkpoint, read_summary
+from experiments.recorder import load_state
 from training.metrics import columns
+
+ALIKE = ("machine", "threads", "device", "population", "content")  # what decides each bit of a run besides its settings
 
 
 def begin_from_shorter(folder: RunFolder, made: Ingredients) -> Path | None:
@@ -25,7 +29,15 @@ def begin_from_shorter(folder: RunFolder, made: Ingredients) -> Path | None:
         return None
     if any(other.name.startswith(f"{folder.path.name}{ASIDE}") for other in folder.path.parent.iterdir()):
         return None
-    for epochs, shorter in sorted(shorter_runs(folder, made), reverse=True):
+    own, found = folder.config(), []
+    for path, stored in runs_below(folder.path.parent):
+        is_alike = all(stored[name] == own[name] for name in ALIKE) and not changed_files(stored, made.config)
+        if is_alike and difference(stored["training"], made.training) == ["num_epochs"]:
+            with suppress(UserError, OSError):  # not finished
+                summary = read_summary(path)
+                if summary["status"] == "completed" and summary["epochs"] < made.config.training().num_epochs:
+                    found.append((summary["epochs"], path))
+    for epochs, shorter in sorted(found, reverse=True):
         # Damaged, or moved aside meanwhile.
         with suppress(UserError, OSError, RuntimeError, TypeError, ValueError, KeyError):
             take_over(folder, made, shorter, epochs)
@@ -33,30 +45,10 @@ def begin_from_shorter(folder: RunFolder, made: Ingredients) -> Path | None:
     return None
 
 
-def shorter_runs(folder: RunFolder, made: Ingredients) -> list[tuple[int, Path]]:
-    """The finished runs beside this one that are made of the same and differ in the number of epochs alone, ``(epochs, folder)``."""
-    found, own = [], folder.config()
-    alike = ("machine", "threads", "device", "population", "content")
-    for path, stored in runs_below(folder.path.parent):
-        with suppress(UserError, OSError):  # not finished
-            summary = read_summary(path)
-            is_same = without_epochs(stored["training"]) == without_epochs(made.training)
-            is_same &= all(stored[name] == own[name] for name in alike) and not changed_files(stored, made.config)
-            is_shorter = summary["epochs"] < made.config.training().num_epochs
-            if is_same and is_shorter and summary["status"] == "completed":
-                found.append((summary["epochs"], path))
-    return found
-
-
-def without_epochs(training: dict) -> dict:
-    return {name: value for name, value in training.items() if name != "num_epochs"}
-
-
 def take_over(folder: RunFolder, made: Ingredients, shorter: Path, epochs: int) -> None:
     """Put into a run's folder what it would hold after ``epochs`` if it had been trained by itself; the state comes last."""
     schedule, run = build_schedule(made.config.training()), folder.config()["id"]
-    state = load_tensors(shorter / "state.pth", ("model", "optimizer", "epoch", "rows", "columns", "seconds"))
-    check_belongs(shorter / "state.pth", state.get("run"))
+    state = load_state(shorter / "state.pth")
     if state["epoch"] != epochs or list(state["columns"]) != list(columns()):
         raise ValueError("its state is not that of its end, or lacks a measure")
     checkpoints = list_checkpoints(shorter)

@@ -44,13 +44,11 @@ def require(needed: Dense, config: Dense, data: str | None = None) -> RunFolder:
     folder = folder_of(needed, data)
     if not folder.is_finished:
         what = "dense run" if needed == config.dense() else "run"
-        raise UserError(
-            f"there is no finished {what} at {folder.path}; python main.py with the same flags trains it first"
-        )
+        first = "python main.py with the same flags trains it first"
+        raise UserError(f"there is no finished {what} at {folder.path}; {first}")
     if folder.summary()["status"] == "diverged":
-        raise UserError(
-            f"the run at {folder.path} diverged; a ticket needs one that did not: lower --lr or --weight_scale"
-        )
+        mend = "a ticket needs one that did not: lower --lr or --weight_scale"
+        raise UserError(f"the run at {folder.path} diverged; {mend}")
     if data is not None and folder.config()["content"]["data"] != data:
         raise UserError(f"the run at {folder.path} has learned other data; python main.py trains one on these")
     return folder
@@ -76,7 +74,6 @@ def start_of(dense: Path, epoch: int) -> Path:
     """The checkpoint of the dense run from which a ticket starts. Raises UserError where it was not saved."""
     saved = list_checkpoints(dense)
     if epoch not in saved:
-        raise UserError(
-            f"rewind_to {epoch}: it was not saved in {dense}; saved are {listed(saved)}; --save_at {epoch} saves it as well"
-        )
+        known = f"saved are {listed(saved)}; --save_at {epoch} saves it as well"
+        raise UserError(f"rewind_to {epoch}: it was not saved in {dense}; {known}")
     return saved[epoch]

@@ -1,8 +1,6 @@
 """A run on its way to disk and to wandb: rows, checkpoints, the state for resuming, the summary."""
 
-import csv
 import hashlib
-import io
 import math
 import time
 from collections.abc import Callable
@@ -18,6 +16,13 @@ from training.generalization import generalization, is_certain
 from training.metrics import columns, first_epoch
 
 PROBABILITIES = ("train_prob", "test_prob")  # nan where numbers are learned; of classes never without the loss
+
+
+def load_state(path: Path) -> dict:
+    """A state.pth. Raises UserError where it is damaged, or that of another run."""
+    state = load_tensors(path, ("model", "optimizer", "epoch", "rows", "columns", "seconds"))
+    check_belongs(path, state.get("run"))
+    return state
 
 
 class Recorder:
@@ -62,8 +67,7 @@ class Recorder:
         path = self.folder / "state.pth"
         if not path.exists():
             return None
-        state = load_tensors(path, ("model", "optimizer", "epoch", "rows", "columns", "seconds"))
-        check_belongs(path, state.get("run"))
+        state = load_state(path)
         rows = torch.as_tensor(state["rows"]).reshape(-1, len(state["columns"])).tolist()
         by_name = (dict(zip(state["columns"], row, strict=True)) for row in rows)
         self.rows = [[row.get(name, math.nan) for name in self.columns] for row in by_name]
@@ -105,7 +109,7 @@ class Recorder:
         if is_new:
             self.rows.append([float(epoch), *values])
             try:
-                self.file.write(",".join(map(_cell, self.rows[-1])) + "\n")
+                self.file.write(_line(self.rows[-1]))
             except OSError as error:
                 raise cannot_write(self.folder / "metrics.csv", error) from error
             if self.logger is not None:
@@ -152,7 +156,7 @@ class Recorder:
         self.file.close()
         if self.status == "diverged" and self.last_saved is not None:
             good = load_tensors(self.folder / "state.pth", ("model", "epoch"))
-            save_tensors({"model": good["model"], "epoch": good["epoch"], "run": self.run}, self.folder / "final.pth")
+            save_tensors({name: good[name] for name in ("model", "epoch", "run")}, self.folder / "final.pth")
         text = self._csv()
         save_text(text, self.folder / "metrics.csv")
         summary = {"run": self.run, **self._results(), **self.facts, "seconds": round(seconds, 2)}
@@ -188,11 +192,10 @@ class Recorder:
         diverged_of = self.num_epochs if self.status == "diverged" else None
         found = generalization(metrics["epoch"], metrics["test_acc"], gen_threshold, diverged_of)
         results |= found.as_dict() | {"t_gen_threshold": gen_threshold}
-        for column in ("train_acc", "test_acc", "test_loss"):
-            values = metrics[column]
-            results[f"final_{column}"] = float(values[-1]) if len(values) else None
-            best = min if column.endswith("loss") else max
-            results[f"best_{column}"] = float(best(values)) if len(values) else None
+        for column, best in (("train_acc", max), ("test_acc", max), ("test_loss", min)):
+            values = metrics[column].tolist()
+            results[f"final_{column}"] = values[-1] if values else None
+            results[f"best_{column}"] = best(values, default=None)
         return results
 
     def _row(self, row: list[float]) -> dict:
@@ -200,11 +203,12 @@ class Recorder:
         return values | {"epoch": int(row[0])}
 
     def _csv(self) -> str:
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([_cell(value) for value in row] for row in self.rows)
-        return text.getvalue()
+        return ",".join(self.columns) + "\n" + "".join(map(_line, self.rows))
+
+
+def _line(row: list[float]) -> str:
+    """A row of metrics.csv."""
+    return ",".join(map(_cell, row)) + "\n"
 
 
 def _cell(value: float) -> str:

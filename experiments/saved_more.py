@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from common.files import load_tensors, save_json, save_tensors
+from common.files import save_json, save_tensors
 from configs.base import Dense
 from experiments.build import build_schedule
 from experiments.folder import RunFolder, runs_below
 from experiments.ingredients import Ingredients
 from experiments.reader import list_checkpoints, load_checkpoint, read_summary
+from experiments.recorder import load_state
 from experiments.same_run import claim, differences
-
-SAVE_AT = ("save_at", "retrain_save_at")  # the field of a dense run, and of a ticket
 
 
 def lacks(folder: RunFolder, config: Dense) -> list[int]:
@@ -42,20 +42,19 @@ def save_more(
             return other
     print(f"{folder.path} is trained again, as {len(missing)} more epochs are to be saved, from {missing[0]:,} on")
     saved, schedule = list_checkpoints(folder.path), build_schedule(made.config.training())
-    name = SAVE_AT[made.dense is not None]
-    more = {epoch for epoch in saved if not schedule.saves(epoch) and epoch != max(saved)}
-    made = replace(made, config=made.config.but(**{name: tuple(sorted({*schedule.save_at, *more}))}))
+    more = [epoch for epoch in saved if not schedule.saves(epoch) and epoch != max(saved)]
+    name = "save_at" if made.dense is None else "retrain_save_at"
+    made = replace(made, config=made.config.but(**{name: (*schedule.save_at, *more)}))
+    now = {key: made.config.as_dict()[key] for key in (name, "save_every")}
     again = RunFolder(folder.path.with_name(f".{folder.path.name}.again"), folder.settings)
-    if again.is_claimed and any(
-        again.config()["config"][key] != made.config.as_dict()[key] for key in (name, "save_every")
-    ):
+    if again.is_claimed and not now.items() <= again.config()["config"].items():
         shutil.rmtree(again.path)  # it was interrupted when other epochs were to be saved
     with again.lock():
         claim(again, made)
         with without_wandb():
             train(again, made)
     if all(_equal(path, list_checkpoints(again.path)[epoch]) for epoch, path in saved.items()):
-        take_over(folder, again, name)
+        take_over(folder, again, now)
         return folder
     other = folder.beside([made.content, "again", *missing])
     print(f"{folder.path}: trained again it is not the same bit for bit; what was saved more often is {other.path}")
@@ -63,19 +62,21 @@ def save_more(
     return other
 
 
-def take_over(folder: RunFolder, again: RunFolder, name: str) -> None:
-    """Add what the second training saved to the first. A kill on the way leaves a run that is whole, or is finished once more."""
-    run, checkpoints, config = folder.config()["id"], list_checkpoints(again.path), again.config()["config"]
+def take_over(folder: RunFolder, again: RunFolder, settings: dict[str, Any]) -> None:
+    """Add what the second training saved to the first, whose config.json then has the ``settings`` of when to save.
+
+    A kill on the way leaves a run that is whole, or is finished once more.
+    """
+    run, checkpoints = folder.config()["id"], list_checkpoints(again.path)
     for epoch, path in checkpoints.items():
         if epoch not in (0, max(checkpoints)) and not (folder.path / path.name).exists():
             save_tensors(load_checkpoint(path) | {"run": run}, folder.path / path.name)
-    state = load_tensors(again.path / "state.pth", ("model", "optimizer", "epoch", "rows"))
-    save_tensors(state | {"run": run}, folder.path / "state.pth")
+    save_tensors(load_state(again.path / "state.pth") | {"run": run}, folder.path / "state.pth")
     summary = read_summary(again.path) | {"run": run, "seconds": folder.summary()["seconds"]}
     (folder.path / "summary.json").unlink()  # which knows the hash of metrics.csv
     (again.path / "metrics.csv").replace(folder.path / "metrics.csv")
     save_json(summary, folder.path / "summary.json")
-    folder.note(config=folder.config()["config"] | {key: config[key] for key in (name, "save_every")})
+    folder.note(config=folder.config()["config"] | settings)
     shutil.rmtree(again.path)
 
 

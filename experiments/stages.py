@@ -10,6 +10,8 @@ from experiments.reader import list_checkpoints, listed, read_generalization, re
 from training.generalization import Generalization
 from training.metrics import first_epoch
 
+SAVE_MORE = "--save_every and --save_at save more"
+
 
 def stage_epoch(config: Ticket) -> int | str:
     """The epoch that a named stage stands for, or "auto"."""
@@ -25,9 +27,8 @@ def resolve_prune_at(config: Ticket, run: RunFolder) -> tuple[int, Path]:
     if config.prune_at.isdecimal():
         epoch = int(config.prune_at)
         if epoch not in checkpoints:
-            raise UserError(
-                f"epoch {epoch} was not saved in {run.path}; saved are {listed(checkpoints)}; --save_at {epoch} saves it as well"
-            )
+            saved = f"saved are {listed(checkpoints)}; --save_at {epoch} saves it as well"
+            raise UserError(f"epoch {epoch} was not saved in {run.path}; {saved}")
         return epoch, checkpoints[epoch]
     schedule, last = build_schedule(config.mask_from().training()), max(checkpoints, default=0)
     checkpoints = {epoch: path for epoch, path in checkpoints.items() if schedule.saves(epoch) or epoch == last}
@@ -71,21 +72,16 @@ def accuracies_at(folder: Path, epoch: int) -> dict[str, float | None]:
 
 def stage_notes(config: Ticket, source: dict) -> list[str]:
     """What to say where the mask's epoch, or the network there, is not what the name of the stage promises."""
-    stage, notes = config.prune_at, []
+    stage, epoch, train_acc, test_acc = config.prune_at, source["epoch"], source["train_acc"], source["test_acc"]
     if stage.startswith("t_gen"):
-        saved = f"the last checkpoint at or before it is that of epoch {source['epoch']:,}"
-        return [f"{stage}: {saved}; --save_every and --save_at save more"]
+        return [f"{stage}: the last checkpoint at or before it is that of epoch {epoch:,}; {SAVE_MORE}"]
     if stage not in ("memorization", "generalization"):
-        return notes
-    asked = stage_epoch(config)
-    if asked not in ("auto", source["epoch"]):
-        notes.append(
-            f"{stage} means epoch {asked:,}; the last checkpoint before it is that of epoch {source['epoch']:,}"
-        )
-    train_acc, test_acc = source["train_acc"], source["test_acc"]
+        return []
+    asked, notes, missing = stage_epoch(config), [], None
+    if asked not in ("auto", epoch):
+        notes.append(f"{stage} means epoch {asked:,}; the last checkpoint before it is that of epoch {epoch:,}")
     if train_acc is None:
         return notes
-    missing = None
     if stage == "memorization" and train_acc < config.mem_threshold:
         missing = f"has not memorized yet (train acc {train_acc:.3f})"
     elif stage == "memorization" and test_acc >= config.gen_threshold:
@@ -93,9 +89,7 @@ def stage_notes(config: Ticket, source: dict) -> list[str]:
     elif stage == "generalization" and test_acc < config.gen_threshold:
         missing = f"has not generalized (test acc {test_acc:.3f})"
     if missing:
-        mend = f"--{stage}_epoch auto takes the first checkpoint at or after {'t_mem' if stage == 'memorization' else 't_gen'}"
-        mend = "--save_every and --save_at save more" if asked == "auto" else mend
-        notes.append(
-            f"warning: at epoch {source['epoch']:,} the network {missing}, which is not what {stage} means; {mend}"
-        )
+        auto = f"--{stage}_epoch auto takes the first checkpoint at or after t_{stage[:3]}"
+        mend = SAVE_MORE if asked == "auto" else auto
+        notes.append(f"warning: at epoch {epoch:,} the network {missing}, which is not what {stage} means; {mend}")
     return notes

@@ -24,12 +24,10 @@ def where(source: dict) -> str:
     """The place of a mask's source in words."""
     if "path" in source:
         return source["path"]
-    accuracies = [
-        f", {name.replace('_', ' ')} {source[name]:.3f}"
-        for name in ("train_acc", "test_acc")
-        if source[name] is not None
-    ]
-    return f"{source['run']}/{source['checkpoint']} (epoch {source['epoch']:,}{''.join(accuracies)})"
+    accuracies = ""
+    if source["train_acc"] is not None:
+        accuracies = f", train acc {source['train_acc']:.3f}, test acc {source['test_acc']:.3f}"
+    return f"{source['run']}/{source['checkpoint']} (epoch {source['epoch']:,}{accuracies})"
 
 
 def consequence(name: str) -> str:
