@@ -64,27 +64,23 @@ class Flags:
 
 def parse(argv: list[str]) -> tuple[Flags, dict[str, Sweep], Study | None]:
     """``(flags, {part: sweep}, the study if one is named)``, the flags' values in every sweep's base."""
-    study, sweeps = None, {}
+    study, sweeps, prog = None, {"": Sweep(MLPTicketConfig())}, "sweep.py"  # of which --help tells
+    path = peek(argv, "config")["config"]
     if argv and not argv[0].startswith("-"):
         study, argv = Study(argv[0]), argv[1:]
-        sweeps = study.runs
-        if peek(argv, "config")["config"] is not None:
+        sweeps, prog = dict(study.runs), f"sweep.py {study.name}"
+        if path is not None:
             raise UserError(f"the study {study.name} has runs of its own; leave its name or --config out")
-    elif (path := peek(argv, "config")["config"]) is not None:
+    elif path is not None:
         sweeps = {Path(path).stem: load_object(path, "sweep", Sweep)}
     elif not {"-h", "--help"} & {*argv}:
         raise UserError("which study? python sweep.py NAME, as its folder below studies/ is called, or --config FILE")
-    prog = f"sweep.py {study.name}" if study else "sweep.py"
-    parsed = {
-        part: parse_sweep(Flags, argv, sweep, prog=prog, description=__doc__)
-        for part, sweep in (sweeps or {"": Sweep(MLPTicketConfig())}).items()
-    }
-    flags = next(iter(parsed.values()))[0]
+    for part, sweep in sweeps.items():
+        flags, sweeps[part] = parse_sweep(Flags, argv, sweep, prog=prog, description=__doc__)
     if flags.num_tasks < 1 or flags.index < 0 or flags.workers < 0:
         raise UserError("--num_tasks is 1 or more, and --index and --workers are 0 or more")
     if flags.output == "":
         raise UserError("--output is empty; leave it out, or name a folder")
-    sweeps = {part: sweep for part, (_, sweep) in parsed.items()}
     if study and flags.output:
         study.output = Path(flags.output) / study.name
     elif study and flags.collect and any(is_another(sweep, study.runs[part]) for part, sweep in sweeps.items()):

@@ -23,7 +23,7 @@ from common.ranges import (
     stored_value,
     table_of,
 )
-from configs.paper import EXPERIMENTS, kind_of
+from configs.paper import EXPERIMENTS, Experiment, experiment_of
 from data import TASKS
 from data.own import own_task
 from data.task import Task
@@ -139,9 +139,14 @@ class Dense:
         return self, self.task, self.model
 
     @property
+    def experiment(self) -> Experiment:
+        """What is usual for such a task and model."""
+        return experiment_of(self.task.name, self.model.name)
+
+    @property
     def kind(self) -> str:
         """The first word of a run's name: the paper's experiment, else model and task."""
-        return kind_of(self.task.name, self.model.name)
+        return self.experiment.name
 
     def dense(self) -> "Dense":
         """The dense run that this is, or begins from."""
@@ -220,15 +225,13 @@ def usual_of(config: Dense) -> dict[str, Any]:
     """What the paper's experiments set, as it is usual for the task and model of this config."""
     defaults = {field.name: field.default for part in config.parts for field in fields(part)}
     named = {name for one in EXPERIMENTS.values() for name in one.settings if name in defaults}
-    own = EXPERIMENTS[config.kind].settings if config.kind in EXPERIMENTS else {}
-    return {name: defaults[name] for name in named} | own
+    return {name: defaults[name] for name in named} | config.experiment.settings
 
 
 def paper(task: str, model: str, **given: Any) -> Dense:
     """The dense run of a task and a model, by their names, at the settings of the paper where it has such a pair."""
-    kind = kind_of(task, model)
-    settings = EXPERIMENTS[kind].settings if kind in EXPERIMENTS else {}
-    return Dense(task=TASKS[task](), model=MODELS[model]()).but(**settings | given)
+    dense = Dense(task=TASKS[task](), model=MODELS[model]())
+    return dense.but(**dense.experiment.settings | given)
 
 
 def MLPConfig(**given: Any) -> Dense:  # a class once

@@ -15,7 +15,7 @@ import tyro
 from tyro.conf import FlagConversionOff, OmitArgPrefixes, arg
 
 from common.choices import spelled
-from common.errors import UserError, mend_streams
+from common.errors import UserError
 from configs.base import PARTS, Dense, OwnConfig, with_parts
 from configs.sweep import Sweep
 from configs.ticket import Ticket
@@ -49,7 +49,6 @@ def load_object(path: str, name: str, cls: type) -> Any:
         raise UserError(f"config {path} is no Python module; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # so that what it defines can be looked up: its source, the types of its fields
-    streams = sys.stdout, sys.stderr
     try:
         spec.loader.exec_module(module)
     except UserError as error:
@@ -58,10 +57,6 @@ def load_object(path: str, name: str, cls: type) -> Any:
         raise
     except BaseException as error:  # SystemExit, and whatever it defines itself
         raise UserError(f"config {path} raises {type(error).__name__}: {error}") from error
-    if (sys.stdout, sys.stderr) != streams or any(stream is not None and stream.closed for stream in streams):
-        sys.stdout, sys.stderr = streams
-        mend_streams()
-        raise UserError(f"config {path} closes or replaces sys.stdout or sys.stderr; leave them alone")
     if not hasattr(module, name):
         raise UserError(f'config {path} defines no `{name}`; README shows one under "Change it"')
     value = getattr(module, name)
@@ -153,10 +148,9 @@ def override(script: type, config: Dense, argv: list[str], prog: str, descriptio
     entries = [("script", script, field(default_factory=script))]
     for name, table in PARTS.items():  # peek has read them: here they are for --help, and for what no table has
         own = spelled(table, type(getattr(config, name)))
-        hint = Annotated[
-            Literal[tuple(dict.fromkeys([*table, own]))], arg(name=name, help=f"Another {name}, at its defaults.")
-        ]
-        entries.append((f"{name}_name", hint, field(default=own)))
+        known = Literal[tuple(dict.fromkeys([*table, own]))]
+        told = arg(name=name, help=f"Another {name}, at its defaults.")
+        entries.append((f"{name}_name", Annotated[known, told], field(default=own)))
     for name, part in (("run", config), ("task", config.task), ("model", config.model)):
         entries.append((name, FlagConversionOff[type(part)], field(default=part)))
     args = parse_flags(make_dataclass("Args", entries, frozen=True), argv, prog=prog, description=description)
@@ -192,8 +186,6 @@ def peek(argv: list[str], *names: str) -> dict[str, str | None]:
     for name, value in given.items():
         if value == "":
             raise UserError(f"--{name} is empty; leave it out, or name one")
-    if None not in (given["prune_at"], given["checkpoint"]) and given["prune_at"] != given["checkpoint"]:
-        raise UserError(
-            "--prune_at and --checkpoint are two names of one setting and say different things; leave one out"
-        )
+    if len({given["prune_at"], given["checkpoint"]} - {None}) > 1:
+        raise UserError("--prune_at and --checkpoint are two names of one setting and differ; leave one out")
     return given

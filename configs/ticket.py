@@ -14,7 +14,6 @@ from common.choices import choice, spelled
 from common.errors import UserError
 from common.ranges import Count, NonNegative, Range, Rate, Whole, stored_value
 from configs.base import Dense, as_json, paper, short, spell
-from configs.paper import EXPERIMENTS
 from pruning.controls import CONTROLS
 from pruning.iterate import rate_after
 from pruning.scores import SCORERS
@@ -155,9 +154,8 @@ class Ticket(Dense):
 
 def ticket_of(dense: Dense, **given: Any) -> Ticket:
     """A ticket of a dense run, with what is usual for tickets of its task and model."""
-    usual = EXPERIMENTS[dense.kind].of_ticket if dense.kind in EXPERIMENTS else {}
     own = {field.name: getattr(dense, field.name) for field in fields(Dense)}
-    return Ticket(**own).but(**usual | given)
+    return Ticket(**own).but(**dense.experiment.of_ticket | given)
 
 
 def MLPTicketConfig(**given: Any) -> Ticket:  # a class once

@@ -1,6 +1,6 @@
 """What a run is made of, as tensors, before it is trained: its data, its start and its mask. Made once, by one function."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from configs.ticket import Ticket
 from data.task import Split
 from experiments.build import build_loss, build_model, build_split, load_weights, set_threads_and_denormals
 from experiments.folder import RunFolder
-from experiments.identity import hash_of, hash_of_split, training_settings
+from experiments.identity import hash_of, hash_of_split
 from experiments.parents import MaskSource, mask_source, require, start_of
 from experiments.reader import load_mask, read_config
 from experiments.stages import accuracies_at
@@ -55,8 +55,10 @@ class Ingredients:
 
     @property
     def training(self) -> dict[str, Any]:
-        """The settings of the training, which with the content are what the run is known by."""
-        return training_settings(self.config)
+        """The settings of the training, which with the content are what the run is known by: all but those of its data."""
+        of_data = {"task", *(field.name for field in fields(self.config.task))}
+        settings = self.config.training().settings()
+        return {name: value for name, value in settings.items() if name not in of_data}
 
 
 def gather(config: Dense) -> Ingredients:
@@ -74,23 +76,16 @@ def gather(config: Dense) -> Ingredients:
     data = hash_of_split(split)
     dense, source = require(config.dense(), config, data), mask_source(config, data)
     start = load_weights(start_of(dense.path, config.start_epoch(source and source.epoch)), model)
-    made = Ingredients(config, split, start, is_drawn=False, dense=dense, about={"dense_run": str(dense.path)})
+    about, is_drawn = {"dense_run": str(dense.path)}, config.control is not None
     if source is None:
-        return made
+        return Ingredients(config, split, start, is_drawn=False, dense=dense, about=about)
     mask, weights = take_mask(config, source, model, split)
-    about = made.about | {"mask_source": described(config, source)}
-    trained = Start(mask, start) if config.control is None else build_control(config, mask, start, split)
+    about["mask_source"] = described(config, source)
+    trained = build_control(config, mask, start, split) if is_drawn else Start(mask, start)
     if weights is not None:
         about["alignment"] = alignment(trained.init, weights, mask if trained.mask is None else trained.mask)
-    return replace(
-        made,
-        start=trained.init,
-        mask=trained.mask,
-        logit_multiplier=trained.multiplier,
-        is_drawn=config.control is not None,
-        about=about,
-        weights_hash=hash_of(weights),
-    )
+    what = (config, split, trained.init, trained.mask, trained.multiplier)
+    return Ingredients(*what, is_drawn, dense, about, hash_of(weights))
 
 
 def take_mask(

@@ -12,7 +12,7 @@ from experiments.build import build_loss, choose_device, set_threads_and_denorma
 from experiments.folder import Busy, RunFolder
 from experiments.ingredients import gather
 from experiments.same_run import claim, settle
-from experiments.saved_more import lacks, save_more
+from experiments.taken_over import lacks, save_more
 from experiments.trainer import Training, hold, prepare, train_to_the_end, train_together
 from training.population import bytes_of_member
 

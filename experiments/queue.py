@@ -17,7 +17,7 @@ from configs.sweep import Sweep
 from experiments.folder import Busy, RunFolder
 from experiments.parents import folder_of
 from experiments.populations import train_population
-from experiments.saved_more import lacks
+from experiments.taken_over import lacks
 from experiments.trainer import is_older, train_one
 
 POLL_SECONDS = 2.0

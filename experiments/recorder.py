@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,39 +26,35 @@ def load_state(path: Path) -> dict:
     return state
 
 
+@dataclass(eq=False)
 class Recorder:
     """Writes what happens in one run into its folder, where config.json is there already; summary.json comes last.
 
-    ``run``: the run's id, which stands in every file. ``thresholds``: train accuracy for
-    t_mem, test accuracy for t_gen. ``facts``: what the summary shall hold besides (counts of weights). ``make_logger(rows)``
-    gives a wandb logger that knows the rows recorded before; it is called when the run starts, or at its end where
-    ``log_live`` is False. ``draw(metrics)`` draws the curves.
+    ``run``: the run's id, which stands in every file. ``thresholds``: train accuracy for t_mem, test accuracy for t_gen. ``facts``:
+    what the summary shall hold besides (counts of weights). ``make_logger(rows)`` gives a wandb logger that knows the rows recorded
+    before; it is called when the run starts, or at its end where ``log_live`` is False. ``draw(metrics)`` draws the curves.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        run: str,
-        thresholds: tuple[float, float],
-        facts: dict,
-        make_logger: Callable,
-        draw: Callable[[dict[str, np.ndarray]], None],
-        log_live: bool = True,
-    ):
-        self.folder, self.run, self.thresholds, self.facts = Path(folder), run, thresholds, facts
-        self.make_logger, self.draw = make_logger, draw
-        self.columns = columns()
-        self.rows: list[list[float]] = []  # nan where an older part of the run lacks a measure
-        self.status, self.num_epochs = "running", 0
-        self.is_finished = False
-        self.seconds_before, self.since = 0.0, time.perf_counter()
-        self.last_saved: int | None = None
-        self.note = ""
-        self.file = self.logger = None
-        self.log_live = log_live
-        self.until: float | None = None
-        self.error: Exception | None = None
+    folder: Path
+    run: str
+    thresholds: tuple[float, float]
+    facts: dict
+    make_logger: Callable
+    draw: Callable[[dict[str, np.ndarray]], None]
+    log_live: bool = True
+
+    columns: tuple[str, ...] = field(default_factory=columns)
+    rows: list[list[float]] = field(default_factory=list)  # nan where an older part of the run lacks a measure
+    status: str = "running"
+    note: str = ""
+    num_epochs: int = 0
+    last_saved: int | None = None
+    is_finished: bool = False
+    error: Exception | None = None
+    seconds_before: float = 0.0
+    since: float = field(default_factory=time.perf_counter)
+    until: float | None = None
+    file = logger = None
 
     def resume(self) -> dict | None:
         """The saved state of an interrupted run, its rows taken over; None for a run that begins at its start.

@@ -19,12 +19,11 @@ from experiments.build import (
 )
 from experiments.folder import RunFolder
 from experiments.ingredients import Ingredients, gather
-from experiments.longer import begin_from_shorter
 from experiments.origin import changed_files
 from experiments.parents import folder_of
 from experiments.recorder import Recorder
 from experiments.same_run import claim, say_reused, settle
-from experiments.saved_more import lacks, save_more
+from experiments.taken_over import begin_from_shorter, lacks, save_more
 from experiments.wandb_logger import WandbLogger
 from figures.curves import plot_curves
 from pruning.masks import count_kept
@@ -82,17 +81,23 @@ def train_one(config: Dense, rerun: bool = False, only_older: bool = False) -> R
         return train_in(folder, gather(config))
 
 
-def train_in(folder: RunFolder, made: Ingredients) -> RunFolder:
-    """The same in a folder that is held, of what the run is made of; gives the folder where it is, which may be another one."""
+def train_in(folder: RunFolder, made: Ingredients, only_mask: bool = False) -> RunFolder:
+    """The same in a folder that is held, of what the run is made of; gives the folder where it is, which may be another one.
+
+    ``only_mask``: write a ticket's config.json and mask.pth, and train nothing.
+    """
     with ExitStack() as locks:
         folder = settle(folder, made, locks)
-        if folder.is_finished:
+        if not folder.is_finished:
+            claim(folder, made)
+        if only_mask:
+            return folder
+        if not folder.is_finished:
+            train_to_the_end(folder, made)
+        else:
             say_reused(folder, made)
             if missing := lacks(folder, made.config):
                 folder = save_more(folder, made, missing, train_to_the_end)
-        else:
-            claim(folder, made)
-            train_to_the_end(folder, made)
     return folder
 
 
@@ -137,25 +142,15 @@ def make_recorder(folder: RunFolder, made: Ingredients, model: nn.Module, log_li
     config, about = made.config.training(), folder.config()
     counts = {name: (weight.numel(), weight.numel()) for name, weight in model.named_parameters()}
     counts |= count_kept(made.mask) if made.mask is not None else {}
-    facts = {
-        "population": 1,
-        "weights": sum(total for _, total in counts.values()),
-        "weights_kept": sum(kept for kept, _ in counts.values()),
-        "kept_per_matrix": counts,
-    }
+    kept, total = (sum(column) for column in zip(*counts.values(), strict=True))
+    facts = {"population": 1, "weights": total, "weights_kept": kept, "kept_per_matrix": counts}
     job_type = "dense" if made.dense is None else "ticket"
 
     def make_logger(rows: list[dict]) -> WandbLogger:
-        return WandbLogger(
-            folder.path,
-            project=config.wandb_project,
-            name=folder.path.name,
-            group=(made.dense or folder).path.name,
-            job_type=job_type,
-            tags=[config.kind, config.task.subject, job_type],
-            config=about["config"] | {name: about.get(name) for name in ("git_commit", "dense_run", "mask_source")},
-            resumed_rows=rows,
-        )
+        where = {"project": config.wandb_project, "group": (made.dense or folder).path.name, "name": folder.path.name}
+        where |= {"job_type": job_type, "tags": [config.kind, config.task.subject, job_type]}
+        told = about["config"] | {name: about.get(name) for name in ("git_commit", "dense_run", "mask_source")}
+        return WandbLogger(folder.path, **where, config=told, resumed_rows=rows)
 
     def draw(metrics: dict) -> None:
         try:
@@ -212,8 +207,7 @@ def train_together(trainings: list[Training]) -> None:
     if signals.received:
         for one in unfinished:
             one.recorder.save_state(epoch, {"model": one.model.state_dict(), "optimizer": one.optimizer_state})
-        raise Interrupted(
-            "stopped when the run was finished; run the same command again to go on", exit_status(signals.received)
-        )
+        said = "stopped when the run was finished; run the same command again to go on"
+        raise Interrupted(said, exit_status(signals.received))
     if unfinished:
         train_together(unfinished)
