@@ -19,7 +19,7 @@ from configs.ticket import Ticket
 from experiments.reader import list_checkpoints, read_config
 from experiments.trainer import train_one
 from prune import compare, make_ticket
-from reporting.tables import print_results, read_result
+from train import train_dense
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,12 @@ Next: watch the neurons
 
 def run(argv: list[str] | None) -> None:
     flags, config = parse(Flags, argv, "main.py", __doc__, needs_ticket=True, dataset="modular_addition")
-    if flags.stage in ("all", "train_full"):
-        folder = train_one(config.dense(), flags.rerun)
-        if flags.stage == "train_full":
-            result = read_result(folder.path)
-            print_results({"dense": result}, config.mem_threshold, config.gen_threshold)
-            print(f"run folder: {folder.path}")
-            if result.summary["status"] != "diverged":
-                print("Next: python main.py --stage=prune, with the same flags")
-            return
+    if flags.stage == "train_full":
+        if train_dense(config, flags.rerun).summary["status"] != "diverged":
+            print("Next: python main.py --stage=prune, with the same flags")
+        return
+    if flags.stage == "all":
+        train_one(config.dense(), flags.rerun)
     dense, ticket = make_ticket(config, flags.rerun, only_mask=flags.stage == "prune")
     if flags.stage != "prune":
         compare(config, dense, ticket)

@@ -5,10 +5,8 @@
     python sweep.py controls --collect                    its results.csv, its page and its pictures
     python sweep.py --config my_sweep.py [--collect]      the same for a sweep of one's own: results.csv, a table, a picture
 
-As many workers as cores, or populations on a GPU. Workers share no plan: each walks the same ordered list and takes the first run
-that is not done, that no other holds (a lock which the kernel frees when a process dies), and whose dense run is finished; it
-waits if there is none. So any number of workers, array tasks or machines on one file system come out right, and a sweep goes on
-where it was stopped.
+As many workers as cores, or populations on a GPU. Any number of workers, array tasks or machines on one file system come out
+right, and a sweep goes on where it was stopped (experiments/queue.py).
 """
 
 import signal
@@ -29,7 +27,7 @@ from experiments.build import choose_device
 from experiments.folder import RunFolder
 from experiments.origin import usable_cores
 from experiments.queue import Planned, plan, runs_of_task, work
-from experiments.workers import ENDS_WITH_STDIN, end_with_stdin, run_workers, say_older_code
+from experiments.workers import ENDS_WITH_STDIN, end_with_stdin, run_workers
 from reporting.collect import is_lost, rows_of, write_sweep
 from reporting.study import Study
 
@@ -93,29 +91,24 @@ def is_another(sweep: Sweep, other: Sweep) -> bool:
     return sweep.base.settings() != other.base.settings() or sweep.seeds != other.seeds
 
 
-def collected(sweep: Sweep, runs: list[Planned]):
-    """The rows of a sweep's finished runs; says which are left out, and why."""
-    wanted = [run for run in runs if run.config in sweep.labels]
-    finished = {run.config: run.find().path for run in wanted if run.state.startswith("done")}
-    lost = [run.config for run in wanted if not run.is_done and is_lost(run.config)]
-    for run in wanted:
-        if run.state.startswith("cannot") and run.config not in lost:
-            print(f"left out: {run}: {run.state}")
-    results = rows_of(sweep, finished, lost)
-    print(f"{len(finished)} of {len(wanted)} runs are finished")
-    return results
-
-
 def collect(sweeps: dict[str, Sweep], runs: list[Planned], study: Study | None, output: Path) -> None:
-    """Gather what is finished, for the page of a study, or for a sweep of one's own."""
-    results = {part: collected(sweep, runs) for part, sweep in sweeps.items()}
+    """Gather what is finished, for the page of a study, or for a sweep of one's own; says what is left out, and why."""
+    results = {}
+    for part, sweep in sweeps.items():
+        wanted = [run for run in runs if run.config in sweep.labels]
+        finished = {run.config: run.find().path for run in wanted if run.state.startswith("done")}
+        lost = [run.config for run in wanted if not run.is_done and is_lost(run.config)]
+        for run in wanted:
+            if run.state.startswith("cannot") and run.config not in lost:
+                print(f"left out: {run}: {run.state}")
+        results[part] = rows_of(sweep, finished, lost)
+        print(f"{len(finished)} of {len(wanted)} runs are finished")
     if study:
         study.collect(results)
         print(f"written: {study.output}: results.csv, README.md and its pictures")
     else:
         ((name, sweep),) = sweeps.items()
         write_sweep(sweep, results[name], output / name)
-    say_older_code(runs)
 
 
 def train(flags: Flags, runs: list[Planned], argv: list[str]) -> int:
@@ -138,25 +131,26 @@ def train(flags: Flags, runs: list[Planned], argv: list[str]) -> int:
     for message in failed:
         print(f"failed: {message}")
     print(f"{sum(run.is_done for run in own)} of {len(own)} runs are done, {len(failed)} failed")
-    say_older_code(own)
     return 1 if failed else 0
 
 
 def run_sweep(argv: list[str]) -> int:
     flags, sweeps, study = parse(argv)
     runs = plan(sweeps.values(), flags.rerun)
+    status = 0
     if flags.list:
         for run in runs:
             print(f"{run.state:7}", run)
         print(f"{sum(run.is_done for run in runs)} of {len(runs)} runs are done")
-        say_older_code(runs)
-        return 0
-    if flags.collect:
+    elif flags.collect:
         collect(sweeps, runs, study, Path(flags.output or runs[0].config.root))
-        return 0
-    if os.environ.pop(ENDS_WITH_STDIN, None):
-        end_with_stdin()
-    return train(flags, runs, argv)
+    else:
+        if os.environ.pop(ENDS_WITH_STDIN, None):
+            end_with_stdin()
+        status = train(flags, runs, argv)
+    if older := [run for run in runs if run.state == "done (older code)"]:
+        print(f"older code has trained {len(older)} of {len(runs)} runs, such as {older[0]}; --rerun trains them again")
+    return status
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -18,9 +18,8 @@ from data.task import Split
 from experiments.build import build_loss, build_model, build_split, load_weights, set_threads_and_denormals
 from experiments.folder import RunFolder
 from experiments.identity import hash_of, hash_of_split
-from experiments.parents import MaskSource, mask_source, require, start_of
+from experiments.parents import MaskSource, accuracies_at, mask_source, require, start_of
 from experiments.reader import load_mask, read_config
-from experiments.stages import accuracies_at
 from pruning.controls import CONTROLS, Setting, Start
 from pruning.iterate import mask_of
 from pruning.masks import check_mask

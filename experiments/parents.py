@@ -10,10 +10,12 @@ from typing import Any
 from common.errors import UserError
 from configs.base import Dense
 from configs.ticket import Ticket
+from experiments.build import build_schedule
 from experiments.folder import RunFolder, find_run
 from experiments.identity import hash_of
-from experiments.reader import list_checkpoints, listed, load_mask
-from experiments.stages import resolve_prune_at
+from experiments.reader import list_checkpoints, listed, load_mask, read_generalization, read_metrics
+from training.generalization import Generalization
+from training.metrics import first_epoch
 
 
 @dataclass(frozen=True)
@@ -77,3 +79,60 @@ def start_of(dense: Path, epoch: int) -> Path:
         known = f"saved are {listed(saved)}; --save_at {epoch} saves it as well"
         raise UserError(f"rewind_to {epoch}: it was not saved in {dense}; {known}")
     return saved[epoch]
+
+
+def stage_epoch(config: Ticket) -> int | str:
+    """The epoch that a named stage stands for, or "auto"."""
+    return 0 if config.prune_at == "init" else getattr(config, f"{config.prune_at}_epoch")
+
+
+def resolve_prune_at(config: Ticket, run: RunFolder) -> tuple[int, Path]:
+    """The checkpoint at which the mask is taken, its epoch and path. Raises UserError where there is none.
+
+    What a stage means follows from the checkpoints that the config itself asks for: that a run was saved more often changes nothing.
+    """
+    checkpoints = list_checkpoints(run.path)
+    if config.prune_at.isdecimal():
+        epoch = int(config.prune_at)
+        if epoch not in checkpoints:
+            saved = f"saved are {listed(checkpoints)}; --save_at {epoch} saves it as well"
+            raise UserError(f"epoch {epoch} was not saved in {run.path}; {saved}")
+        return epoch, checkpoints[epoch]
+    schedule, last = build_schedule(config.mask_from().training()), max(checkpoints, default=0)
+    checkpoints = {epoch: path for epoch, path in checkpoints.items() if schedule.saves(epoch) or epoch == last}
+    if config.prune_at.startswith("t_gen"):
+        found = read_generalization(run.path, config.gen_threshold)
+        if found.t_gen is None:
+            raise UserError(f"prune_at {config.prune_at}: {_no_t_gen(config, run, found)}")
+        wanted = found.t_gen + int(config.prune_at.removeprefix("t_gen"))
+    else:
+        wanted = stage_epoch(config)
+    if wanted == "auto":
+        if config.prune_at == "memorization":
+            reached = first_epoch(read_metrics(run.path), "train_acc", config.mem_threshold)
+            reason = f"train acc never gets to {config.mem_threshold:g} in {run.path}"
+        else:
+            found = read_generalization(run.path, config.gen_threshold)
+            reached, reason = found.t_gen, _no_t_gen(config, run, found)
+        chosen = [epoch for epoch in checkpoints if reached is not None and epoch >= reached][:1]
+    elif wanted > last and run.summary()["status"] == "generalized":
+        chosen = []
+        reason = f"{run.path} was stopped at epoch {last:,}, when its t_gen was certain, before epoch {wanted:,}"
+        reason += "; take an earlier one, auto, or a dense run without --stop_after_gen"
+    else:
+        chosen = [epoch for epoch in checkpoints if epoch <= wanted][-1:]
+        reason = f"{run.path} has no checkpoint at or before epoch {wanted}; saved are {listed(checkpoints)}"
+    if not chosen:
+        raise UserError(f"prune_at {config.prune_at}: {reason}")
+    return chosen[0], checkpoints[chosen[0]]
+
+
+def _no_t_gen(config: Ticket, dense: RunFolder, found: Generalization) -> str:
+    return f"t_gen (test acc >= {config.gen_threshold:g}) of {dense.path} is {found}"
+
+
+def accuracies_at(folder: Path, epoch: int) -> dict[str, float | None]:
+    """Train and test accuracy of a run at a saved epoch; None where its metrics.csv has no such row."""
+    metrics = read_metrics(folder)
+    rows = (metrics["epoch"] == epoch).nonzero()[0]
+    return {name: float(metrics[name][rows[0]]) if len(rows) else None for name in ("train_acc", "test_acc")}

@@ -64,12 +64,4 @@ def run_workers(script: str, argv: list[str], runs: list[Planned], root: Path, w
     silent = "the workers have not said why runs are left" if missing else "no run failed"
     print("\n".join(sorted(failures)) or silent)
     print(f"{len(runs) - missing} of {len(runs)} runs are done, {missing} are left; logs: {', '.join(map(str, logs))}")
-    say_older_code(runs)
     return missing + len(failures)
-
-
-def say_older_code(runs: list[Planned]) -> None:
-    """One line where older code has trained some of the finished runs."""
-    older = [run for run in runs if run.state == "done (older code)"]
-    if older:
-        print(f"older code has trained {len(older)} of {len(runs)} runs, such as {older[0]}; --rerun trains them again")
