@@ -3,6 +3,7 @@
 import hashlib
 import os
 from dataclasses import MISSING, dataclass, fields, replace
+from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -234,19 +235,9 @@ def paper(task: str, model: str, **given: Any) -> Dense:
     return dense.but(**dense.experiment.settings | given)
 
 
-def MLPConfig(**given: Any) -> Dense:  # a class once
-    """Modular arithmetic with the MLP."""
-    return paper("modular", "mlp", **given)
-
-
-def TransformerConfig(**given: Any) -> Dense:
-    """Modular arithmetic with the Transformer."""
-    return paper("modular", "transformer", **given)
-
-
-def MnistConfig(**given: Any) -> Dense:
-    """MNIST with a 784-200-200-10 MLP."""
-    return paper("mnist", "image_mlp", **given)
+MLPConfig = partial(paper, "modular", "mlp")  # modular arithmetic with the MLP
+TransformerConfig = partial(paper, "modular", "transformer")  # the same with the Transformer
+MnistConfig = partial(paper, "mnist", "image_mlp")  # MNIST with a 784-200-200-10 MLP
 
 
 def OwnConfig(data_file: str, **given: Any) -> Dense:

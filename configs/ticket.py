@@ -5,6 +5,7 @@ The plain fields describe the dense run, and ``retrain_*`` are all that differs 
 
 import re
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
@@ -158,16 +159,11 @@ def ticket_of(dense: Dense, **given: Any) -> Ticket:
     return Ticket(**own).but(**dense.experiment.of_ticket | given)
 
 
-def MLPTicketConfig(**given: Any) -> Ticket:  # a class once
-    """A ticket of the MLP on modular arithmetic."""
-    return ticket_of(paper("modular", "mlp"), **given)
+def paper_ticket(task: str, model: str, **given: Any) -> Ticket:
+    """A ticket of a task and a model, by their names, at the settings of the paper where it has such a pair."""
+    return ticket_of(paper(task, model), **given)
 
 
-def TransformerTicketConfig(**given: Any) -> Ticket:
-    """A ticket of the Transformer on modular arithmetic."""
-    return ticket_of(paper("modular", "transformer"), **given)
-
-
-def MnistTicketConfig(**given: Any) -> Ticket:
-    """A ticket on MNIST."""
-    return ticket_of(paper("mnist", "image_mlp"), **given)
+MLPTicketConfig = partial(paper_ticket, "modular", "mlp")
+TransformerTicketConfig = partial(paper_ticket, "modular", "transformer")
+MnistTicketConfig = partial(paper_ticket, "mnist", "image_mlp")
