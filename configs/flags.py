@@ -78,8 +78,6 @@ def config_from_json(stored: dict, path: Path) -> Dense:
     try:
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored["config"].items()}
         cls = Ticket if "pruner" in values else Dense
-        for name in ("dense_run", "global_pruning"):  # former fields, which say nothing of their own
-            values.pop(name, None)
         for name, table in PARTS.items():
             if values[name] not in table:
                 raise UserError(f"{path}: its {name} {values[name]} is not in this repository, so it cannot be built")

@@ -14,7 +14,6 @@ from experiments.build import build_schedule
 from experiments.folder import RunFolder, find_run
 from experiments.identity import hash_of
 from experiments.reader import list_checkpoints, listed, load_mask, read_generalization, read_metrics
-from training.generalization import Generalization
 from training.metrics import first_epoch
 
 
@@ -100,35 +99,29 @@ def resolve_prune_at(config: Ticket, run: RunFolder) -> tuple[int, Path]:
         return epoch, checkpoints[epoch]
     schedule, last = build_schedule(config.mask_from().training()), max(checkpoints, default=0)
     checkpoints = {epoch: path for epoch, path in checkpoints.items() if schedule.saves(epoch) or epoch == last}
-    if config.prune_at.startswith("t_gen"):
+    stage, reached, reason = config.prune_at, 0, ""
+    from_t_gen = stage.startswith("t_gen")
+    asked = int(stage.removeprefix("t_gen")) if from_t_gen else stage_epoch(config)
+    if from_t_gen or (stage, asked) == ("generalization", "auto"):
         found = read_generalization(run.path, config.gen_threshold)
-        if found.t_gen is None:
-            raise UserError(f"prune_at {config.prune_at}: {_no_t_gen(config, run, found)}")
-        wanted = found.t_gen + int(config.prune_at.removeprefix("t_gen"))
-    else:
-        wanted = stage_epoch(config)
-    if wanted == "auto":
-        if config.prune_at == "memorization":
-            reached = first_epoch(read_metrics(run.path), "train_acc", config.mem_threshold)
-            reason = f"train acc never gets to {config.mem_threshold:g} in {run.path}"
+        reached, reason = found.t_gen, f"t_gen (test acc >= {config.gen_threshold:g}) of {run.path} is {found}"
+    elif asked == "auto":
+        reached = first_epoch(read_metrics(run.path), "train_acc", config.mem_threshold)
+        reason = f"train acc never gets to {config.mem_threshold:g} in {run.path}"
+    chosen = []
+    if reached is not None and asked == "auto":
+        chosen = [epoch for epoch in checkpoints if epoch >= reached][:1]
+    elif reached is not None:
+        wanted = reached + asked
+        if wanted > last and run.summary()["status"] == "generalized":
+            reason = f"{run.path} was stopped at epoch {last:,}, when its t_gen was certain, before epoch {wanted:,}"
+            reason += "; take an earlier one, auto, or a dense run without --stop_after_gen"
         else:
-            found = read_generalization(run.path, config.gen_threshold)
-            reached, reason = found.t_gen, _no_t_gen(config, run, found)
-        chosen = [epoch for epoch in checkpoints if reached is not None and epoch >= reached][:1]
-    elif wanted > last and run.summary()["status"] == "generalized":
-        chosen = []
-        reason = f"{run.path} was stopped at epoch {last:,}, when its t_gen was certain, before epoch {wanted:,}"
-        reason += "; take an earlier one, auto, or a dense run without --stop_after_gen"
-    else:
-        chosen = [epoch for epoch in checkpoints if epoch <= wanted][-1:]
-        reason = f"{run.path} has no checkpoint at or before epoch {wanted}; saved are {listed(checkpoints)}"
+            chosen = [epoch for epoch in checkpoints if epoch <= wanted][-1:]
+            reason = f"{run.path} has no checkpoint at or before epoch {wanted}; saved are {listed(checkpoints)}"
     if not chosen:
-        raise UserError(f"prune_at {config.prune_at}: {reason}")
+        raise UserError(f"prune_at {stage}: {reason}")
     return chosen[0], checkpoints[chosen[0]]
-
-
-def _no_t_gen(config: Ticket, dense: RunFolder, found: Generalization) -> str:
-    return f"t_gen (test acc >= {config.gen_threshold:g}) of {dense.path} is {found}"
 
 
 def accuracies_at(folder: Path, epoch: int) -> dict[str, float | None]:

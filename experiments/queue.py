@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from common.errors import Interrupted, NothingToDo, UserError
+from common.errors import NothingToDo, UserError
 from common.files import save_text
 from configs.base import Dense
 from configs.sweep import Sweep
@@ -130,7 +130,7 @@ def work(runs: list[Planned], start: int, population: bool, num_tasks: int = 1) 
         ready = [run for run in waiting if run.is_ready]
         if take_population(ready, num_tasks) if population else take_one(ready):
             continue
-        stuck = [run for run in waiting if run not in ready and any(other.failure for other in run.needs)]
+        stuck = [run for run in waiting if run not in ready and any(other.failure is not None for other in run.needs)]
         for run in stuck:
             run.failure = "a run that it needs failed"
         if not stuck:
@@ -145,8 +145,6 @@ def take_one(ready: list[Planned]) -> bool:
             run.folder = train_one(run.config, run.rerun, only_older=True)
         except Busy:
             continue
-        except Interrupted:
-            raise
         except Exception as error:
             run.give_up(error)
         return True

@@ -24,6 +24,7 @@ AGAIN = "train the run again with --rerun"
 CONFIG = {"id": str, "kind": str, "shows": str | None, "asked_for": list, "config": dict, "training": dict}
 CONFIG |= {"content": dict, "is_drawn": bool, "mask_weights": str | None, "code": dict, "machine": str, "device": str}
 CONFIG |= {"threads": int, "population": bool}
+FORMER = ("dense_run", "global_pruning")  # settings of a ticket that are no more: a place, and another name of scope
 CONTENT = {"data", "start", "mask", "logit_multiplier"}
 SUMMARY = {"status": str, "epochs": int, "metrics_sha256": str, "run": str}
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
@@ -46,6 +47,7 @@ def _read_config(path: Path, mtime_ns: int) -> dict:
     if not are_settings or not all(are_settings) or not stored["content"].keys() >= CONTENT:
         odd = "its asked_for or its content is no run's"
         raise UserError(f"{path} is damaged: {odd}; move {path.parent} aside and train again")
+    stored["config"] = {name: value for name, value in stored["config"].items() if name not in FORMER}
     return stored
 
 
