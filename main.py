@@ -9,7 +9,6 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the imports below run ends without a traceback
 
 import sys
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,13 +16,10 @@ from typing import Literal
 from common.errors import run_script
 from configs.flags import ScriptFlags, parse
 from configs.ticket import Ticket
-from experiments.ingredients import gather
 from experiments.reader import list_checkpoints, read_config
-from experiments.same_run import claim, settle
-from experiments.tell import mask_lines
-from experiments.trainer import hold, train_one
+from experiments.trainer import train_one
 from prune import compare, make_ticket
-from reporting.tables import print_results, read_result
+from train import train_dense
 
 
 @dataclass(frozen=True)
@@ -32,20 +28,6 @@ class Flags(ScriptFlags):
 
     stage: Literal["all", "train_full", "prune", "retrain"] = "all"
     """train_full: the dense run. prune: the mask. retrain: the ticket. all: these, then the comparison."""
-
-
-def only_mask(config: Ticket, rerun: bool) -> None:
-    """Make a ticket's folder and its mask.pth, and train nothing."""
-    with ExitStack() as locks:
-        folder = locks.enter_context(hold(config, rerun))
-        made = gather(config)
-        print(*mask_lines(config, made), sep="\n")
-        if made.mask is None:
-            return
-        folder = settle(folder, made, locks)
-        if not folder.is_finished:
-            claim(folder, made)
-        print(f"mask: {folder.path / 'mask.pth'}")
 
 
 def say_next(config: Ticket, dense: Path, ticket: Path) -> None:
@@ -63,21 +45,19 @@ Next: watch the neurons
 
 
 def run(argv: list[str] | None) -> None:
-    flags, config = parse(Flags, argv, prog="main.py", description=__doc__, default_config="configs/config_pruning.py")
-    if flags.stage in ("all", "train_full"):
-        dense = train_one(config.dense(), flags.rerun)
-        if flags.stage == "train_full":
-            result = read_result(dense.path)
-            print_results({"dense": result}, config.mem_threshold, config.gen_threshold)
-            print(f"run folder: {dense.path}")
-            if result.summary["status"] != "diverged":
-                print("Next: python main.py --stage=prune, with the same flags")
-            return
-    if flags.stage == "prune":
-        return only_mask(config, flags.rerun)
-    folders = make_ticket(config, flags.rerun)
-    compare(config, *folders)
-    say_next(config, *folders)
+    flags, config = parse(Flags, argv, "main.py", __doc__, needs_ticket=True, dataset="modular_addition")
+    if flags.stage == "train_full":
+        if train_dense(config, flags.rerun).summary["status"] != "diverged":
+            print("Next: python main.py --stage=prune, with the same flags")
+        return
+    if flags.stage == "all":
+        train_one(config.dense(), flags.rerun)
+    dense, ticket = make_ticket(config, flags.rerun, only_mask=flags.stage == "prune")
+    if flags.stage != "prune":
+        compare(config, dense, ticket)
+        say_next(config, dense, ticket)
+    elif (ticket / "mask.pth").exists():  # a control may train without one
+        print(f"mask: {ticket / 'mask.pth'}")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -22,48 +22,43 @@ from figures.curves import plot_comparison
 from reporting.tables import matrices_table, print_results, read_result, speedup_text
 
 
-def make_ticket(config: Ticket, rerun: bool = False) -> tuple[Path, Path]:
-    """From a finished dense run to its ticket, trained; gives the folders of both."""
+def make_ticket(config: Ticket, rerun: bool = False, only_mask: bool = False) -> tuple[Path, Path]:
+    """From a finished dense run to its ticket, trained, or its mask alone; gives the folders of both."""
     if config.mask is None and isinstance(config.mask_from(), Ticket):
         make_ticket(config.mask_from())  # the iteration before this one
     dense = require(config.dense(), config)
     with hold(config, rerun) as folder:  # nobody else makes this ticket meanwhile
         made = gather(config)  # the mask, from the dense run's weights and data; and the start, as a rule its init
         print(*mask_lines(config, made), sep="\n")
-        ticket = train_in(folder, made)
+        ticket = train_in(folder, made, only_mask)
     return dense.path, ticket.path
 
 
 def compare(config: Ticket, dense_folder: Path, ticket_folder: Path) -> None:
     """Print what came out of a ticket beside its dense run, and draw the curves of both."""
     dense, ticket = read_result(dense_folder), read_result(ticket_folder)
-    label = "ticket" if config.use_mask else "dense init, no mask"
-    label = config.as_dict()["control"] or label
+    label = config.as_dict()["control"] or ("ticket" if config.use_mask else "dense init, no mask")
+    runs, threshold = {"dense": dense, label: ticket}, config.gen_threshold
     print()
-    print_results({"dense": dense, label: ticket}, config.mem_threshold, config.gen_threshold)
-    print(
-        f"\n{matrices_table(ticket.summary['kept_per_matrix'])}\n\n{speedup_text(dense, ticket, config.gen_threshold)}"
-    )
+    print_results(runs, config.mem_threshold, threshold)
+    print(f"\n{matrices_table(ticket.summary['kept_per_matrix'])}\n\n{speedup_text(dense, ticket, threshold)}")
     print(f"\nrun folders   {dense.path} (dense)\n              {ticket.path} (ticket)")
     picture = ticket.path / "comparison.png"
     try:
-        runs = {
-            name: (run.metrics, run.generalized(config.gen_threshold))
-            for name, run in (("dense", dense), (label, ticket))
-        }
-        plot_comparison(runs, picture, config.gen_threshold)
+        curves = {name: (run.metrics, run.generalized(threshold)) for name, run in runs.items()}
+        plot_comparison(curves, picture, threshold)
         print(f"picture       {picture}")
     except UserError as error:  # nothing was recorded: it diverged at once
         print(f"no picture: {error}")
 
 
-def prune(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
-    flags, config = parse(ScriptFlags, argv, prog=prog, description=description, default_config=default_config)
+def prune(argv: list[str] | None, prog: str, description: str, dataset: str) -> None:
+    flags, config = parse(ScriptFlags, argv, prog, description, needs_ticket=True, dataset=dataset)
     compare(config, *make_ticket(config, flags.rerun))
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: prune(argv, "prune.py", __doc__, "configs/config_pruning.py"))
+    return run_script(lambda: prune(argv, "prune.py", __doc__, "modular_addition"))
 
 
 if __name__ == "__main__":

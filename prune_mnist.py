@@ -15,7 +15,7 @@ from prune import prune
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: prune(argv, "prune_mnist.py", __doc__, "configs/config_pruning_mnist.py"))
+    return run_script(lambda: prune(argv, "prune_mnist.py", __doc__, "mnist"))
 
 
 if __name__ == "__main__":

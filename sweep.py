@@ -5,10 +5,8 @@
     python sweep.py controls --collect                    its results.csv, its page and its pictures
     python sweep.py --config my_sweep.py [--collect]      the same for a sweep of one's own: results.csv, a table, a picture
 
-As many workers as cores, or populations on a GPU. Workers share no plan: each walks the same ordered list and takes the first run
-that is not done, that no other holds (a lock which the kernel frees when a process dies), and whose dense run is finished; it
-waits if there is none. So any number of workers, array tasks or machines on one file system come out right, and a sweep goes on
-where it was stopped.
+As many workers as cores, or populations on a GPU. Any number of workers, array tasks or machines on one file system come out
+right, and a sweep goes on where it was stopped (experiments/queue.py).
 """
 
 import signal
@@ -22,14 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import UserError, run_script
-from configs.flags import load_sweep, parse_sweep, peek
+from configs.flags import load_object, parse_sweep, peek
 from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
 from experiments.build import choose_device
 from experiments.folder import RunFolder
 from experiments.origin import usable_cores
 from experiments.queue import Planned, plan, runs_of_task, work
-from experiments.workers import ENDS_WITH_STDIN, end_with_stdin, run_workers, say_older_code
+from experiments.workers import ENDS_WITH_STDIN, end_with_stdin, run_workers
 from reporting.collect import is_lost, rows_of, write_sweep
 from reporting.study import Study
 
@@ -64,27 +62,23 @@ class Flags:
 
 def parse(argv: list[str]) -> tuple[Flags, dict[str, Sweep], Study | None]:
     """``(flags, {part: sweep}, the study if one is named)``, the flags' values in every sweep's base."""
-    study, sweeps = None, {}
+    study, sweeps, prog = None, {"": Sweep(MLPTicketConfig())}, "sweep.py"  # of which --help tells
+    path = peek(argv, "config")["config"]
     if argv and not argv[0].startswith("-"):
         study, argv = Study(argv[0]), argv[1:]
-        sweeps = study.runs
-        if peek(argv, "config")["config"] is not None:
+        sweeps, prog = dict(study.runs), f"sweep.py {study.name}"
+        if path is not None:
             raise UserError(f"the study {study.name} has runs of its own; leave its name or --config out")
-    elif (path := peek(argv, "config")["config"]) is not None:
-        sweeps = {Path(path).stem: load_sweep(path)}
+    elif path is not None:
+        sweeps = {Path(path).stem: load_object(path, "sweep", Sweep)}
     elif not {"-h", "--help"} & {*argv}:
         raise UserError("which study? python sweep.py NAME, as its folder below studies/ is called, or --config FILE")
-    prog = f"sweep.py {study.name}" if study else "sweep.py"
-    parsed = {
-        part: parse_sweep(Flags, argv, sweep, prog=prog, description=__doc__)
-        for part, sweep in (sweeps or {"": Sweep(MLPTicketConfig())}).items()
-    }
-    flags = next(iter(parsed.values()))[0]
+    for part, sweep in sweeps.items():
+        flags, sweeps[part] = parse_sweep(Flags, argv, sweep, prog=prog, description=__doc__)
     if flags.num_tasks < 1 or flags.index < 0 or flags.workers < 0:
         raise UserError("--num_tasks is 1 or more, and --index and --workers are 0 or more")
     if flags.output == "":
         raise UserError("--output is empty; leave it out, or name a folder")
-    sweeps = {part: sweep for part, (_, sweep) in parsed.items()}
     if study and flags.output:
         study.output = Path(flags.output) / study.name
     elif study and flags.collect and any(is_another(sweep, study.runs[part]) for part, sweep in sweeps.items()):
@@ -97,30 +91,24 @@ def is_another(sweep: Sweep, other: Sweep) -> bool:
     return sweep.base.settings() != other.base.settings() or sweep.seeds != other.seeds
 
 
-def collected(sweep: Sweep, runs: list[Planned]):
-    """The rows of a sweep's finished runs; says which are left out, and why."""
-    wanted = [run for run in runs if run.config in sweep.labels]
-    finished = {run.config: run.find().path for run in wanted if run.is_done and not run.is_not_applicable}
-    lost = [run.config for run in wanted if not run.is_done and is_lost(run.config)]
-    for run in wanted:
-        state = run.state
-        if state.startswith("cannot") and run.config not in lost:
-            print(f"left out: {run}: {state}")
-    results = rows_of(sweep, finished, lost)
-    print(f"{len(finished)} of {len(wanted)} runs are finished")
-    return results
-
-
 def collect(sweeps: dict[str, Sweep], runs: list[Planned], study: Study | None, output: Path) -> None:
-    """Gather what is finished, for the page of a study, or for a sweep of one's own."""
-    results = {part: collected(sweep, runs) for part, sweep in sweeps.items()}
+    """Gather what is finished, for the page of a study, or for a sweep of one's own; says what is left out, and why."""
+    results = {}
+    for part, sweep in sweeps.items():
+        wanted = [run for run in runs if run.config in sweep.labels]
+        finished = {run.config: run.find().path for run in wanted if run.state.startswith("done")}
+        lost = [run.config for run in wanted if not run.is_done and is_lost(run.config)]
+        for run in wanted:
+            if run.state.startswith("cannot") and run.config not in lost:
+                print(f"left out: {run}: {run.state}")
+        results[part] = rows_of(sweep, finished, lost)
+        print(f"{len(finished)} of {len(wanted)} runs are finished")
     if study:
         study.collect(results)
         print(f"written: {study.output}: results.csv, README.md and its pictures")
     else:
         ((name, sweep),) = sweeps.items()
         write_sweep(sweep, results[name], output / name)
-    say_older_code(runs)
 
 
 def train(flags: Flags, runs: list[Planned], argv: list[str]) -> int:
@@ -143,25 +131,26 @@ def train(flags: Flags, runs: list[Planned], argv: list[str]) -> int:
     for message in failed:
         print(f"failed: {message}")
     print(f"{sum(run.is_done for run in own)} of {len(own)} runs are done, {len(failed)} failed")
-    say_older_code(own)
     return 1 if failed else 0
 
 
 def run_sweep(argv: list[str]) -> int:
     flags, sweeps, study = parse(argv)
     runs = plan(sweeps.values(), flags.rerun)
+    status = 0
     if flags.list:
         for run in runs:
-            print(run.state, run)
+            print(f"{run.state:7}", run)
         print(f"{sum(run.is_done for run in runs)} of {len(runs)} runs are done")
-        say_older_code(runs)
-        return 0
-    if flags.collect:
+    elif flags.collect:
         collect(sweeps, runs, study, Path(flags.output or runs[0].config.root))
-        return 0
-    if os.environ.pop(ENDS_WITH_STDIN, None):
-        end_with_stdin()
-    return train(flags, runs, argv)
+    else:
+        if os.environ.pop(ENDS_WITH_STDIN, None):
+            end_with_stdin()
+        status = train(flags, runs, argv)
+    if older := [run for run in runs if run.state == "done (older code)"]:
+        print(f"older code has trained {len(older)} of {len(runs)} runs, such as {older[0]}; --rerun trains them again")
+    return status
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,21 +8,28 @@ if __name__ == "__main__":
 import sys
 
 from common.errors import run_script
+from configs.base import Dense
 from configs.flags import ScriptFlags, parse
 from experiments.trainer import train_one
-from reporting.tables import print_results, read_result
+from reporting.results import Result, read_result
+from reporting.tables import print_results
 
 
-def train(argv: list[str] | None, prog: str, description: str, default_config: str) -> None:
-    """Parse, train unless that is done, and print what came out."""
-    flags, config = parse(ScriptFlags, argv, prog=prog, description=description, default_config=default_config)
-    folder = train_one(config.dense(), flags.rerun)
-    print_results({"dense": read_result(folder.path)}, config.mem_threshold, config.gen_threshold)
-    print(f"run folder: {folder.path}")
+def train_dense(config: Dense, rerun: bool) -> Result:
+    """Train the dense run of a config unless that is done, and print what came out."""
+    result = read_result(train_one(config.dense(), rerun).path)
+    print_results({"dense": result}, config.mem_threshold, config.gen_threshold)
+    print(f"run folder: {result.path}")
+    return result
+
+
+def train(argv: list[str] | None, prog: str, description: str, dataset: str) -> None:
+    flags, config = parse(ScriptFlags, argv, prog, description, needs_ticket=False, dataset=dataset)
+    train_dense(config, flags.rerun)
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: train(argv, "train.py", __doc__, "configs/config.py"))
+    return run_script(lambda: train(argv, "train.py", __doc__, "modular_addition"))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from train import train
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_script(lambda: train(argv, "train_mnist.py", __doc__, "configs/config_mnist.py"))
+    return run_script(lambda: train(argv, "train_mnist.py", __doc__, "mnist"))
 
 
 if __name__ == "__main__":

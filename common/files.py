@@ -36,11 +36,9 @@ def _replace(path: Path, write) -> None:
         os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide a run from the others on a cluster
         os.replace(temporary, path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         raise cannot_write(path, error) from error
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    finally:
+        Path(temporary).unlink(missing_ok=True)  # not there after the rename
 
 
 def cannot_write(path: Path, error: OSError) -> OSError:
@@ -49,10 +47,8 @@ def cannot_write(path: Path, error: OSError) -> OSError:
         return error
     reason = (error.strerror or str(error)).lower()
     is_full = error.errno in (None, errno.ENOSPC, errno.EDQUOT)
-    what_next = (
-        "make room, and the same command goes on" if is_full else "when that is mended, the same command goes on"
-    )
-    return OSError(f"cannot write {path}: {reason}; {what_next} from what is saved")
+    first = "make room" if is_full else "mend that"
+    return OSError(f"cannot write {path}: {reason}; {first}, and the same command goes on from what is saved")
 
 
 def save_bytes(content: bytes | bytearray, path: Path) -> None:
@@ -83,12 +79,10 @@ def load_json(path: Path, keys: Mapping[str, type | UnionType] | None = None) ->
         value = None
     if not isinstance(value, dict):
         raise UserError(f"{path} is damaged: it holds no JSON object; move {path.parent} aside and train again")
-    keys = keys or {}
-    if missing := [key for key in keys if key not in value]:
-        raise UserError(f"{path} is damaged: it lacks {', '.join(missing)}; move {path.parent} aside and train again")
-    if wrong := [key for key, wanted in keys.items() if not isinstance(value[key], wanted)]:
-        odd = ", ".join(f"{key} is {value[key]!r}" for key in wrong)
-        raise UserError(f"{path} is damaged: {odd}; move {path.parent} aside and train again")
+    for key, wanted in (keys or {}).items():
+        if key not in value or not isinstance(value[key], wanted):
+            odd = f"{key} is {value[key]!r}" if key in value else f"it lacks {key}"
+            raise UserError(f"{path} is damaged: {odd}; move {path.parent} aside and train again")
     return value
 
 

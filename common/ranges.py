@@ -40,6 +40,7 @@ NonNegative = Annotated[float, Range(least=0)]
 Rate = Annotated[float, Range(least=0, most=1)]
 Fraction = Annotated[float, Range(above=0, below=1)]
 T = TypeVar("T")
+MISFIT = object()  # in place of a value that is not what a field asks for
 NOT_A_SETTING = "not a setting"
 Place = Annotated[T, NOT_A_SETTING]  # Place[str]: where or how a run is computed or read. Changing it makes no new run.
 
@@ -92,45 +93,35 @@ def _describe(hint: Any) -> str:
     return {int: "a whole number", float: "a finite number", str: "a text", bool: "True or False"}.get(hint, "None")
 
 
-def _items(hint: Any, value: tuple) -> tuple:
-    """The hint of each item of a tuple; ``(X, ...)`` is any number of them."""
-    items = get_args(hint)
-    return items[:1] * len(value) if items[-1:] == (...,) else items
-
-
-def _fits(value: Any, hint: Any) -> bool:
+def _fitted(value: Any, hint: Any) -> Any:
+    """The value as its hint asks for it, with a whole number as a float where floats are wanted; MISFIT where it does not fit."""
     origin = get_origin(hint)
     if origin is Annotated:
         base, *extras = get_args(hint)
+        value = _fitted(value, base)
         rules = [extra for extra in extras if isinstance(extra, Range | OneOf)]
-        return _fits(value, base) and all(rule.holds(value) for rule in rules)
-    if origin is Literal:
-        return any(value == option and type(value) is type(option) for option in get_args(hint))
+        return value if value is not MISFIT and all(rule.holds(value) for rule in rules) else MISFIT
     if origin in (Union, types.UnionType):
-        return any(_fits(value, option) for option in get_args(hint))
+        fitted = [_fitted(value, option) for option in get_args(hint)]
+        return next((one for one in fitted if one is not MISFIT), MISFIT)
     if origin is tuple:
-        return (
-            isinstance(value, tuple)
-            and len(value) == len(_items(hint, value))
-            and all(map(_fits, value, _items(hint, value)))
-        )
+        items = get_args(hint)
+        if isinstance(value, tuple) and items[-1:] == (...,):
+            items = items[:1] * len(value)
+        if not isinstance(value, tuple) or len(value) != len(items):
+            return MISFIT
+        fitted = tuple(map(_fitted, value, items))
+        return MISFIT if any(one is MISFIT for one in fitted) else fitted
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return hint is Any or isinstance(value, hint)
-
-
-def _as_float(value: Any, hint: Any) -> Any:
-    """A value that fits its hint, with whole numbers as floats where the hint asks for floats."""
-    origin = get_origin(hint)
-    if origin is Annotated:
-        return _as_float(value, get_args(hint)[0])
-    if origin in (Union, types.UnionType):
-        return _as_float(value, next(option for option in get_args(hint) if _fits(value, option)))
-    if origin is tuple:
-        return tuple(map(_as_float, value, _items(hint, value)))
-    return float(value) if hint is float else value
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return float(value) if is_number else MISFIT
+    if origin is Literal:
+        fits = any(value == option and type(value) is type(option) for option in get_args(hint))
+    elif hint is int:
+        fits = isinstance(value, int) and not isinstance(value, bool)
+    else:
+        fits = hint is Any or isinstance(value, hint)
+    return value if fits else MISFIT
 
 
 def check_fields(config: Any, without: Container[str] = ()) -> None:
@@ -140,7 +131,8 @@ def check_fields(config: Any, without: Container[str] = ()) -> None:
     """
     hints = _hints(type(config))
     for field in (field for field in fields(config) if field.name not in without):
-        value = getattr(config, field.name)
-        if not _fits(value, hints[field.name]):
-            raise UserError(f"{field.name} must be {_describe(hints[field.name])}, not {value!r}")
-        object.__setattr__(config, field.name, _as_float(value, hints[field.name]))  # frozen, and still being made
+        value, hint = getattr(config, field.name), hints[field.name]
+        fitted = _fitted(value, hint)
+        if fitted is MISFIT:
+            raise UserError(f"{field.name} must be {_describe(hint)}, not {value!r}")
+        object.__setattr__(config, field.name, fitted)  # frozen, and still being made

@@ -3,10 +3,11 @@
 import hashlib
 import os
 from dataclasses import MISSING, dataclass, fields, replace
+from functools import partial
 from typing import Annotated, Any
 
 import torch
-from tyro.conf import Suppress
+from tyro.conf import Fixed, Suppress
 
 from common.choices import choice, chosen, spelled
 from common.errors import UserError
@@ -23,7 +24,7 @@ from common.ranges import (
     stored_value,
     table_of,
 )
-from configs.paper import EXPERIMENTS, kind_of
+from configs.paper import EXPERIMENTS, Experiment, experiment_of
 from data import TASKS
 from data.own import own_task
 from data.task import Task
@@ -34,9 +35,9 @@ from training.losses import LOSSES, labels_of
 from training.optimizer import OPTIMIZERS
 
 PARTS = {"task": TASKS, "model": MODELS}
-choice(TASKS), choice(MODELS)  # so that these are known as they are now, before a config file can change them
 for table in PARTS.values():
     choice(table)  # so that what a config file puts in the place of an entry is told from that entry
+Decay = Annotated[float, Range(least=0, below=1)]
 SAVED = ("save_every", "save_at")  # what else of a run is kept: no other run, and no part of what it is found by
 
 
@@ -62,8 +63,8 @@ class Dense:
 
     # The fields of its task and of its model can be read, and changed by ``but``, as if they were its own.
 
-    task: Suppress[Task]
-    model: Suppress[Model]
+    task: Suppress[Fixed[Task]]
+    model: Suppress[Fixed[Model]]
 
     seed: Whole = 42
     """Gives the split, the init, random masks and random labels, each its own generator."""
@@ -87,10 +88,7 @@ class Dense:
     """More epochs to save."""
     optimizer: choice(OPTIMIZERS) = "adamw"
     """Optimizer."""
-    betas: Suppress[tuple[Annotated[float, Range(least=0, below=1)], Annotated[float, Range(least=0, below=1)]]] = (
-        0.9,
-        0.98,
-    )
+    betas: Suppress[tuple[Decay, Decay]] = (0.9, 0.98)
     """Decay rates of AdamW's moments; of SGD the first is the momentum."""
     batch_size: Suppress[Count | None] = None
     """Examples in a batch; None: all at once. The order of the batches comes from the seed."""
@@ -120,37 +118,43 @@ class Dense:
             if not isinstance(getattr(self, name), base):
                 raise UserError(f"{name} must be a {base.__name__} of {name}s, not {getattr(self, name)!r}")
         check_fields(self, without=PARTS)
-        names = [field.name for part in (self, self.task, self.model) for field in fields(part)]
-        if shared := {name for name in names if names.count(name) > 1}:
-            raise UserError(
-                f"{', '.join(sorted(shared))}: a field of task, model and config must have a name of its own"
-            )
+        names = [field.name for part in self.parts for field in fields(part)]
+        if shared := sorted({name for name in names if names.count(name) > 1}):
+            raise UserError(f"{', '.join(shared)}: a field of task, model and config must have a name of its own")
         # Frozen, and still being made. A shell leaves the ~ of --root=~/runs.
         object.__setattr__(self, "save_at", tuple(sorted(set(self.save_at))))
         object.__setattr__(self, "root", os.path.expanduser(self.root))
         if not self.root:
             raise UserError("--root is empty; name the folder that holds the run folders, or leave it out")
-        if self.task.inputs != self.model.inputs:
-            raise UserError(
-                f"the model {self.model.name} takes {self.model.inputs}, and the task {self.task.name} gives "
-                f"{self.task.inputs}; choose another --model or --task"
-            )
-        if self.task.labels != labels_of(chosen(LOSSES, self.loss or self.task.loss)):
-            raise UserError(
-                f"the loss {spelled(LOSSES, self.loss or self.task.loss)} does not fit the task {self.task.name}, whose "
-                f"labels are {self.task.labels}; leave --loss out"
-            )
+        task, model = self.task, self.model
+        if task.inputs != model.inputs:
+            mismatch = f"the model {model.name} takes {model.inputs}, and the task {task.name} gives {task.inputs}"
+            raise UserError(f"{mismatch}; choose another --model or --task")
+        loss = self.loss or task.loss
+        if task.labels != labels_of(chosen(LOSSES, loss)):
+            mismatch = f"the loss {spelled(LOSSES, loss)} does not fit the task {task.name}"
+            raise UserError(f"{mismatch}, whose labels are {task.labels}; leave the loss out")
 
     def __getattr__(self, name: str) -> Any:
-        for part in PARTS if not name.startswith("_") else ():
-            if part in self.__dict__ and name in (field.name for field in fields(self.__dict__[part])):
-                return getattr(self.__dict__[part], name)
+        for part in (self.__dict__.get("task"), self.__dict__.get("model")):
+            if part is not None and name in part.__dataclass_fields__:
+                return getattr(part, name)
         raise AttributeError(f"a config has no field {name}")
+
+    @property
+    def parts(self) -> tuple[Any, Any, Any]:
+        """The three objects whose fields these settings are."""
+        return self, self.task, self.model
+
+    @property
+    def experiment(self) -> Experiment:
+        """What is usual for such a task and model."""
+        return experiment_of(self.task.name, self.model.name)
 
     @property
     def kind(self) -> str:
         """The first word of a run's name: the paper's experiment, else model and task."""
-        return kind_of(self.task.name, self.model.name)
+        return self.experiment.name
 
     def dense(self) -> "Dense":
         """The dense run that this is, or begins from."""
@@ -176,14 +180,18 @@ class Dense:
     def choices(self) -> list[Any]:
         """The classes and functions that this config names, or that stand in it themselves."""
         found = [type(self.task), type(self.model), chosen(LOSSES, self.loss or self.task.loss)]
-        for part in (self, self.task, self.model):
-            named = [(table_of(part, field.name), getattr(part, field.name)) for field in fields(part)]
-            found += [chosen(table, value) for table, value in named if table is not None and value is not None]
+        for part in self.parts:
+            for field in fields(part):
+                table, value = table_of(part, field.name), getattr(part, field.name)
+                found += [chosen(table, value)] if table is not None and value is not None else []
         return found
 
     def as_dict(self) -> dict[str, Any]:
         """All fields in one flat dictionary, as JSON can hold them; task, model and other choices by their names."""
-        return self._values(lambda part, field: True)
+        values = {name: spelled(table, type(getattr(self, name))) for name, table in PARTS.items()}
+        for part in self.parts:
+            values |= {field.name: stored_value(part, field.name) for field in fields(part) if field.name not in PARTS}
+        return values
 
     def settings(self, source: dict[str, Any] | None = None) -> dict[str, Any]:
         """By what a run is found and named: task, model, and each setting that is not at the default of its class.
@@ -191,7 +199,12 @@ class Dense:
         So a new field whose default means "as before" leaves every run as it was. A loss, an optimizer or a model that is not the
         repository's own has a name of its own here, and another precision is named. ``source``: of a ticket, where its mask is from.
         """
-        own = self._values(lambda part, field: is_setting(type(part), field.name) and field.name not in SAVED, True)
+        own = self.as_dict()
+        for part in self.parts:
+            for field in (field for field in fields(part) if field.name not in PARTS):
+                is_usual = field.default is not MISSING and own[field.name] == as_json(field.default)
+                if is_usual or field.name in SAVED or not is_setting(type(part), field.name):
+                    del own[field.name]
         own |= {"loss": spelled(LOSSES, self.loss or self.task.loss), "optimizer": spelled(OPTIMIZERS, self.optimizer)}
         for name, usual in (("loss", type(self.task).loss), ("optimizer", "adamw")):
             if own[name] == usual:
@@ -207,53 +220,31 @@ class Dense:
         subject = f"_{self.task.subject}" if self.task.subject != self.task.name else ""
         return short(f"{self.kind}{subject}_seed{self.seed}" + spell(rest))
 
-    def _values(self, wanted, only_changed: bool = False) -> dict[str, Any]:
-        values = {name: spelled(table, type(getattr(self, name))) for name, table in PARTS.items()}
-        for part in (self, self.task, self.model):
-            for field in (field for field in fields(part) if field.name not in PARTS and wanted(part, field)):
-                value = stored_value(part, field.name)
-                if not only_changed or field.default is MISSING or value != as_json(field.default):
-                    values[field.name] = value
-        return values
-
 
 def with_parts(config: Dense, **parts: Any) -> Dense:
     """A config with another task or model, and what was as usual for the pair before as usual for the new one."""
     other = config.but(**parts)
     before, after = usual_of(config), usual_of(other)
-    return other.but(
-        **{name: value for name, value in after.items() if name in before and getattr(config, name) == before[name]}
-    )
+    as_usual = [name for name in before if getattr(config, name) == before[name]]
+    return other.but(**{name: after[name] for name in as_usual if name in after})
 
 
 def usual_of(config: Dense) -> dict[str, Any]:
     """What the paper's experiments set, as it is usual for the task and model of this config."""
-    defaults = {field.name: field.default for part in (config, config.task, config.model) for field in fields(part)}
+    defaults = {field.name: field.default for part in config.parts for field in fields(part)}
     named = {name for one in EXPERIMENTS.values() for name in one.settings if name in defaults}
-    own = EXPERIMENTS[config.kind].settings if config.kind in EXPERIMENTS else {}
-    return {name: defaults[name] for name in named} | own
+    return {name: defaults[name] for name in named} | config.experiment.settings
 
 
 def paper(task: str, model: str, **given: Any) -> Dense:
     """The dense run of a task and a model, by their names, at the settings of the paper where it has such a pair."""
-    kind = kind_of(task, model)
-    settings = EXPERIMENTS[kind].settings if kind in EXPERIMENTS else {}
-    return Dense(task=TASKS[task](), model=MODELS[model]()).but(**settings | given)
+    dense = Dense(task=TASKS[task](), model=MODELS[model]())
+    return dense.but(**dense.experiment.settings | given)
 
 
-def MLPConfig(**given: Any) -> Dense:  # a class once
-    """Modular arithmetic with the MLP."""
-    return paper("modular", "mlp", **given)
-
-
-def TransformerConfig(**given: Any) -> Dense:
-    """Modular arithmetic with the Transformer."""
-    return paper("modular", "transformer", **given)
-
-
-def MnistConfig(**given: Any) -> Dense:
-    """MNIST with a 784-200-200-10 MLP."""
-    return paper("mnist", "image_mlp", **given)
+MLPConfig = partial(paper, "modular", "mlp")  # modular arithmetic with the MLP
+TransformerConfig = partial(paper, "modular", "transformer")  # the same with the Transformer
+MnistConfig = partial(paper, "mnist", "image_mlp")  # MNIST with a 784-200-200-10 MLP
 
 
 def OwnConfig(data_file: str, **given: Any) -> Dense:

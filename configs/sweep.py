@@ -1,6 +1,6 @@
 """A sweep: one base config, what varies of it, and the seeds."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -46,16 +46,11 @@ class Sweep:
             raise UserError("a sweep needs at least one seed: --seeds 0 1 2")
         if empty := [name for name, values in self.axes.items() if not values]:
             raise UserError(f"the axis {empty[0]} has no values")
-        parts = (self.base, self.base.task, self.base.model)
-        known = {entry.name for part in parts for entry in fields(part) if is_setting(type(part), entry.name)}
+        known = {one.name for part in self.base.parts for one in fields(part) if is_setting(type(part), one.name)}
         known -= {"seed", *PARTS}
         if unknown := [name for name in self.varying if name not in known]:
-            raise UserError(
-                f"{unknown[0]} is no axis for a {type(self.base).__name__}; axes are its fields that decide what a run is, "
-                "but not seed, which has a place of its own"
-            )
-        if getattr(self.base, "dense_run", None):
-            raise UserError("a sweep finds its dense runs by their settings: leave out --dense_run")
+            axes = "axes are its fields that decide what a run is, but not seed, which has a place of its own"
+            raise UserError(f"{unknown[0]} is no axis for a {type(self.base).__name__}; {axes}")
 
     @property
     def named(self) -> dict[str, Changes]:
@@ -93,7 +88,3 @@ class Sweep:
 
     def label(self, config: Dense) -> str:
         return self.labels[config]
-
-    def with_base(self, base: Dense, seeds: tuple[int, ...] | None) -> "Sweep":
-        """The same sweep over another base."""
-        return replace(self, base=base, seeds=self.seeds if seeds is None else seeds)

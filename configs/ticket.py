@@ -5,6 +5,7 @@ The plain fields describe the dense run, and ``retrain_*`` are all that differs 
 
 import re
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
@@ -12,9 +13,8 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from common.choices import choice, spelled
 from common.errors import UserError
-from common.ranges import Count, NonNegative, Place, Range, Rate, Whole, stored_value
+from common.ranges import Count, NonNegative, Range, Rate, Whole, stored_value
 from configs.base import Dense, as_json, paper, short, spell
-from configs.paper import EXPERIMENTS
 from pruning.controls import CONTROLS
 from pruning.iterate import rate_after
 from pruning.scores import SCORERS
@@ -23,7 +23,7 @@ RETRAINED = ("lr", "weight_decay", "num_epochs", "save_at", "stop_after_gen")  #
 # What decides the mask, besides the run that it is taken from; left out where the mask is a file.
 MASK_FIELDS = ("pruner", "pruning_rate", "scope")
 # These stand in a ticket's settings as what they come to: the mask's epoch or content, the start's epoch, the retraining.
-RESOLVED = ("prune_at", "memorization_epoch", "generalization_epoch", "rewind_to", "mask", "use_mask", "global_pruning")
+RESOLVED = ("prune_at", "memorization_epoch", "generalization_epoch", "rewind_to", "mask", "use_mask")
 # A path; in a sweep or a config file also a Ticket, whose mask it is.
 MaskFile = Annotated[Any, PrimitiveConstructorSpec(1, "PATH", lambda words: words[0], bool, lambda value: [str(value)])]
 
@@ -67,42 +67,31 @@ class Ticket(Dense):
     """What generalization means: the last checkpoint at or before this epoch; auto: the first at or after t_gen."""
     pruning_iterations: Annotated[int, Range(least=1, most=100)] | None = None
     """Iterative pruning: train, prune a part, rewind and train again, so many times; each round is a run. None: once."""
-    dense_run: Place[str | None] = None
-    """Folder of the dense run; None: found by its settings."""
-    global_pruning: bool | None = None
-    """Another name of --scope: True is global, False is local."""
 
     def __post_init__(self):
         super().__post_init__()
-        if self.global_pruning is not None:
-            object.__setattr__(
-                self, "scope", "global" if self.global_pruning else "local"
-            )  # frozen, and still being made
-            object.__setattr__(self, "global_pruning", None)
         if not re.fullmatch(r"init|memorization|generalization|[0-9]+|t_gen[+-][0-9]+", self.prune_at):
-            raise UserError(
-                f"prune_at must be init, memorization, generalization or an epoch, 28000 or t_gen-2000, not {self.prune_at!r}"
-            )
-        if self.rewind_to == "prune_at" and (self.pruning_iterations or 1) > 1:
-            raise UserError(
-                "rewind_to prune_at with pruning_iterations: weights are the dense run's; give one of its epochs"
-            )
+            known = "init, memorization, generalization or an epoch, 28000 or t_gen-2000"
+            raise UserError(f"prune_at must be {known}, not {self.prune_at!r}")
+        if self.rewind_to == "prune_at" and self.rounds > 1:
+            raise UserError("rewind_to prune_at with pruning_iterations: give an epoch of the dense run")
         if self.control is not None and not self.use_mask:
-            raise UserError(
-                f"the control {spelled(CONTROLS, self.control)} is made from a ticket's mask; leave --use_mask out"
-            )
+            control = spelled(CONTROLS, self.control)
+            raise UserError(f"the control {control} is made from a ticket's mask; leave --use_mask out")
         if self.rewind_to == "prune_at" and (self.mask is not None or not self.use_mask):
             raise UserError("rewind_to prune_at is the epoch where the mask is taken, and none is taken; give an epoch")
-        if self.mask is not None:
-            self._check_mask()
-
-    def _check_mask(self) -> None:
+        if self.mask is None:
+            return
         if not isinstance(self.mask, str | Ticket) or self.mask == "":
             raise UserError(f"mask must be a mask.pth or the folder of a ticket, not {self.mask!r}")
-        defaults = {field.name: field.default for field in fields(self)}
         for name in (*MASK_FIELDS, "prune_at", "use_mask", "pruning_iterations"):
-            if getattr(self, name) != defaults[name]:
+            if getattr(self, name) != getattr(Ticket, name):
                 raise UserError(f"--mask is a mask that is there, so --{name} has no meaning; leave one of the two out")
+
+    @property
+    def rounds(self) -> int:
+        """How often it is pruned and trained again."""
+        return self.pruning_iterations or 1
 
     def dense(self) -> Dense:
         return Dense(**{field.name: getattr(self, field.name) for field in fields(Dense)})
@@ -117,12 +106,12 @@ class Ticket(Dense):
             return None
         if self.mask is not None:
             return self.mask
-        return self.dense() if (self.pruning_iterations or 1) == 1 else self.earlier_round()
+        return self.dense() if self.rounds == 1 else self.earlier_round()
 
     def earlier_round(self) -> "Ticket":
         """The ticket of one iteration less: at its rate, and no control."""
-        number = self.pruning_iterations - 1
-        rate = round(rate_after(number / self.pruning_iterations, self.pruning_rate), 12)
+        number = self.rounds - 1
+        rate = round(rate_after(number / self.rounds, self.pruning_rate), 12)
         return self.but(pruning_iterations=number if number > 1 else None, pruning_rate=rate, control=None)
 
     def needs(self) -> tuple[Dense, ...]:
@@ -144,10 +133,9 @@ class Ticket(Dense):
         """
         dense, trained = self.dense().settings(), self.training().settings()
         left_out = {field.name for field in fields(Dense)} | {f"retrain_{name}" for name in RETRAINED} | {*RESOLVED}
-        own = {field.name: field.default for field in fields(self) if field.name not in left_out | {"dense_run"}}
+        left_out |= set() if source is not None else {*MASK_FIELDS}
+        own = {field.name: field.default for field in fields(self) if field.name not in left_out}
         own = {name: value for name, usual in own.items() if (value := stored_value(self, name)) != as_json(usual)}
-        if source is None:
-            own = {name: value for name, value in own.items() if name not in MASK_FIELDS}
         start = self.start_epoch(source and source.get("epoch"))
         own |= {"rewind_to": start} if start else {}
         changed = {name: value for name, value in trained.items() if dense.get(name) != value}
@@ -169,21 +157,15 @@ class Ticket(Dense):
 
 def ticket_of(dense: Dense, **given: Any) -> Ticket:
     """A ticket of a dense run, with what is usual for tickets of its task and model."""
-    usual = EXPERIMENTS[dense.kind].of_ticket if dense.kind in EXPERIMENTS else {}
     own = {field.name: getattr(dense, field.name) for field in fields(Dense)}
-    return Ticket(**own).but(**usual | given)
+    return Ticket(**own).but(**dense.experiment.of_ticket | given)
 
 
-def MLPTicketConfig(**given: Any) -> Ticket:  # a class once
-    """A ticket of the MLP on modular arithmetic."""
-    return ticket_of(paper("modular", "mlp"), **given)
+def paper_ticket(task: str, model: str, **given: Any) -> Ticket:
+    """A ticket of a task and a model, by their names, at the settings of the paper where it has such a pair."""
+    return ticket_of(paper(task, model), **given)
 
 
-def TransformerTicketConfig(**given: Any) -> Ticket:
-    """A ticket of the Transformer on modular arithmetic."""
-    return ticket_of(paper("modular", "transformer"), **given)
-
-
-def MnistTicketConfig(**given: Any) -> Ticket:
-    """A ticket on MNIST."""
-    return ticket_of(paper("mnist", "image_mlp"), **given)
+MLPTicketConfig = partial(paper_ticket, "modular", "mlp")
+TransformerTicketConfig = partial(paper_ticket, "modular", "transformer")
+MnistTicketConfig = partial(paper_ticket, "mnist", "image_mlp")

@@ -90,17 +90,9 @@ def build_optimizer(
 
 def build_schedule(config: Dense) -> Schedule:
     """When the run is measured, saved and ended, and what an epoch is."""
-    return Schedule(
-        num_epochs=config.num_epochs,
-        save_every=config.save_every,
-        save_at=config.save_at,
-        stopping_thresh=config.stopping_thresh,
-        stop_after_gen=config.gen_threshold if config.stop_after_gen else None,
-        lp=config.lp,
-        lp_alpha=config.lp_alpha,
-        batch_size=config.batch_size,
-        seed=config.seed,
-    )
+    names = ("num_epochs", "save_every", "save_at", "stopping_thresh", "lp", "lp_alpha", "batch_size", "seed")
+    own = {name: getattr(config, name) for name in names}
+    return Schedule(**own, stop_after_gen=config.gen_threshold if config.stop_after_gen else None)
 
 
 def choose_device(config: Dense) -> torch.device:

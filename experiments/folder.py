@@ -79,22 +79,21 @@ class RunFolder:
 
         A folder in which nothing was made goes again.
         """
-        path = self.path / "lock"
+        path, holder = self.path / "lock", "unknown"
         with ExitStack() as stack:
             for patience in (0.05, 0.05, 0.05, 0):
                 self.path.mkdir(parents=True, exist_ok=True)
-                try:
+                with suppress(FileNotFoundError):  # whoever held the folder has moved it, or taken it away
                     file = stack.enter_context(path.open("a+"))
-                    self._flock(file)
-                except FileNotFoundError:
-                    holder = "one that just took the folder away"
-                except BlockingIOError:  # perhaps for a moment alone: is_held of another process takes the lock, too
-                    file.seek(0)
-                    holder = file.read().strip() or "unknown"
-                else:
-                    if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-                        break
-                    holder = "one that moved it aside"  # after this one had opened the lock: what is held is no longer the run's
+                    try:
+                        self._flock(file)
+                        if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                            break
+                    except (
+                        BlockingIOError
+                    ):  # perhaps for a moment alone: is_held of another process takes the lock, too
+                        file.seek(0)
+                        holder = file.read().strip() or "unknown"
                 time.sleep(patience)
             else:
                 raise Busy(f"{self.path} is being trained by another process ({holder}); wait for it")
@@ -118,10 +117,9 @@ class RunFolder:
             raise
         except OSError as error:
             if self.needs_lock:
-                raise UserError(
-                    f"{self.path}: no lock can be taken on this file system ({error.strerror}); choose another --root, or "
-                    "run sweep.py with --no_locks"
-                ) from error
+                reason = f"no lock can be taken on this file system ({error.strerror})"
+                mend = "choose another --root, or run sweep.py with --no_locks"
+                raise UserError(f"{self.path}: {reason}; {mend}") from error
 
     def check_locks(self) -> None:
         """Raise UserError where a lock cannot be taken in this folder at all; makes it."""

@@ -3,13 +3,11 @@
 import hashlib
 import platform
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from configs.base import Dense
 from data.task import TENSORS as DATA
 from data.task import Split
 
@@ -30,13 +28,6 @@ def hash_of(tensors: Mapping[str, Tensor] | None) -> str | None:
 
 def hash_of_split(split: Split) -> str:
     return hash_of({name: getattr(split, name) for name in DATA})
-
-
-def training_settings(config: Dense) -> dict[str, Any]:
-    """The settings of a run's own training: all but how its data come about, which are compared themselves."""
-    trained = config.training()
-    of_data = {field.name for field in fields(trained.task)} | {"task"}
-    return {name: value for name, value in trained.settings().items() if name not in of_data}
 
 
 def machine() -> str:

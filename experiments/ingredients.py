@@ -1,6 +1,6 @@
 """What a run is made of, as tensors, before it is trained: its data, its start and its mask. Made once, by one function."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,9 @@ from experiments.build import (
     set_threads_and_denormals,
 )
 from experiments.folder import RunFolder
-from experiments.identity import hash_of, hash_of_split, training_settings
-from experiments.parents import MaskSource, mask_source, require, start_of
+from experiments.identity import hash_of, hash_of_split
+from experiments.parents import MaskSource, accuracies_at, mask_source, require, start_of
 from experiments.reader import load_checkpoint, load_mask, read_config
-from experiments.stages import accuracies_at
 from models.model import set_weights, weights_of
 from models.starts import STARTS, StartSetting, input_product
 from pruning.controls import CONTROLS, Setting, Start
@@ -66,8 +65,10 @@ class Ingredients:
 
     @property
     def training(self) -> dict[str, Any]:
-        """The settings of the training, which with the content are what the run is known by."""
-        return training_settings(self.config)
+        """The settings of the training, which with the content are what the run is known by: all but those of its data."""
+        of_data = {"task", *(field.name for field in fields(self.config.task))}
+        settings = self.config.training().settings()
+        return {name: value for name, value in settings.items() if name not in of_data}
 
 
 def gather(config: Dense) -> Ingredients:
@@ -88,28 +89,18 @@ def gather(config: Dense) -> Ingredients:
     data = hash_of_split(split)
     dense, source = require(config.dense(), config, data), mask_source(config, data)
     start = load_weights(start_of(dense.path, config.start_epoch(source and source.epoch)), model)
-    end = dense.path / "final.pth"
-    about = {"dense_run": str(dense.path)}
+    about, is_drawn, end = {"dense_run": str(dense.path)}, config.control is not None, dense.path / "final.pth"
     if source is None:
         about["waves"] = shares_of_waves(config, start, None, end)
         return Ingredients(config, split, start, is_drawn=False, dense=dense, about=about)
     mask, weights = take_mask(config, source, model, split)
     about["mask_source"] = described(config, source)
-    trained = Start(mask, start) if config.control is None else build_control(config, mask, start, split, weights)
+    trained = build_control(config, mask, start, split, weights) if is_drawn else Start(mask, start)
     if weights is not None:
         about["alignment"] = alignment(trained.init, weights, mask if trained.mask is None else trained.mask)
     about["waves"] = shares_of_waves(config, trained.init, trained.mask, end)
-    return Ingredients(
-        config,
-        split,
-        trained.init,
-        trained.mask,
-        logit_multiplier=trained.multiplier,
-        is_drawn=config.control is not None,
-        dense=dense,
-        about=about,
-        weights_hash=hash_of(weights),
-    )
+    what = (config, split, trained.init, trained.mask, trained.multiplier)
+    return Ingredients(*what, is_drawn, dense, about, hash_of(weights))
 
 
 def shares_of_waves(config: Dense, start: dict[str, Tensor], mask: dict[str, Tensor] | None, end: Path | None) -> dict:

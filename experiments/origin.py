@@ -7,7 +7,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -25,19 +24,16 @@ def git_commit() -> str | None:
     try:
         run = functools.partial(subprocess.run, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=10)
         commit = run(["git", "rev-parse", "HEAD"]).stdout.strip()
-        return commit + (
-            "+" if run(["git", "--no-optional-locks", "status", "--porcelain", "--untracked-files=no"]).stdout else ""
-        )
+        changes = run(["git", "--no-optional-locks", "status", "--porcelain", "--untracked-files=no"]).stdout
+        return commit + ("+" if changes else "")
     except (OSError, subprocess.SubprocessError):
         return None
 
 
 def code_files(config: Dense) -> dict[str, str]:
     """``{path: hash}`` of the files of ROOMS that are loaded, and of those outside that a config's own choices are defined in."""
-    paths = [Path(module.__file__) for module in list(sys.modules.values()) if getattr(module, "__file__", None)]
-    paths = [
-        path for path in paths if path.is_relative_to(REPOSITORY) and path.relative_to(REPOSITORY).parts[0] in ROOMS
-    ]
+    loaded = [Path(module.__file__) for module in list(sys.modules.values()) if getattr(module, "__file__", None)]
+    paths = [path for path in loaded if any(path.is_relative_to(REPOSITORY / room) for room in ROOMS)]
     files = {str(path.relative_to(REPOSITORY)): path for path in paths}
     files |= {path.name: path for path in own_files(config) if path not in paths}
     return {name: hash_of_code(path, path.stat().st_mtime_ns) for name, path in sorted(files.items())}
@@ -54,10 +50,9 @@ def hash_of_code(path: Path, mtime_ns: int) -> str:
     """Of what a file of code does: comments, layout and docstrings do not count."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            texts = [one for one in body if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)]
-            node.body = [one for one in body if one not in texts]
+        if isinstance(body := getattr(node, "body", None), list):
+            is_text = [isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in body]
+            node.body = [one for one, text in zip(body, is_text, strict=True) if not text]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
 
 
@@ -73,9 +68,9 @@ def changed_files(stored: dict, config: Dense | None = None) -> list[str]:
     return [name for name, hashed in now.items() if stored["code"][name] != hashed]
 
 
-def say_changed(stored: dict, files: Iterable[str]) -> str:
+def say_changed(stored: dict, files: list[str]) -> str:
     """What to add to a line about a run that older code has trained, and how to see the difference."""
-    commit, files = (stored.get("git_commit") or "").rstrip("+"), list(files)
+    commit = (stored.get("git_commit") or "").rstrip("+")
     if not files:
         return ""
     own = [name for name in files if (REPOSITORY / name).exists()]

@@ -3,7 +3,6 @@
 import gc
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from functools import partial
 
 import torch
 
@@ -12,18 +11,12 @@ from configs.base import Dense
 from experiments.build import build_loss, choose_device, free_memory, set_threads_and_denormals
 from experiments.folder import Busy, RunFolder
 from experiments.ingredients import gather
-from experiments.origin import changed_files
 from experiments.same_run import claim, settle
-from experiments.saved_more import lacks, save_more
+from experiments.taken_over import lacks, save_more
 from experiments.trainer import Training, hold, prepare, train_to_the_end, train_together
 from training.population import bytes_of_member, can_be_stacked
 
 SHARE_OF_MEMORY = 0.6  # of what is free; the rest is for what an allocator rounds up and the test pass
-
-
-def is_older(folder: RunFolder, config: Dense) -> bool:
-    """Whether older code has trained a run that is finished."""
-    return folder.is_finished and bool(changed_files(folder.config(), config))
 
 
 def train_population(
@@ -35,12 +28,10 @@ def train_population(
     ``report`` with the error. ``rerun``: what older code has trained is moved aside and trained again.
     """
     groups: dict[tuple, list[Training]] = {}
-    asked: dict[Training, Dense] = {}
     with ExitStack() as locks:
         for config in configs:
             try:
-                still = partial(is_older, config=config)
-                folder = locks.enter_context(hold(config, rerun, still))
+                folder = locks.enter_context(hold(config, rerun, only_older=True))
                 made = gather(config)
                 folder = settle(folder, made, locks)
                 if folder.is_finished:
@@ -54,8 +45,7 @@ def train_population(
             except Exception as error:
                 report(config, error)
                 continue
-            asked[training] = config
-            groups.setdefault((*stacking_key(training), training.epoch), []).append(training)
+            groups.setdefault(stacking_key(training), []).append(training)
         try:
             for group in groups.values():
                 set_threads_and_denormals(group[0].config)
@@ -64,24 +54,20 @@ def train_population(
             trainings = [training for group in groups.values() for training in group]
             for training in trainings:
                 training.recorder.close()
-    configs_of = {training.folder.path: config for training, config in asked.items()}
     for training in trainings:
         if training.recorder.error is not None:
-            report(configs_of[training.folder.path], training.recorder.error)
+            report(training.made.config, training.recorder.error)
     return [training.folder for training in trainings]
 
 
 def stacking_key(training: Training) -> tuple:
     """What runs must share to be stacked: all but what is a tensor with a leading axis, and so may differ."""
-    settings = {
-        name: value for name, value in training.made.training.items() if name not in ("seed", "lr", "weight_decay")
-    }
+    config, differing = training.config, ("seed", "lr", "weight_decay")
+    settings = {name: value for name, value in training.made.training.items() if name not in differing}
     sizes = [tuple(weight.shape) for weight in training.model.parameters()]
-    schedule = (training.config.save_every, training.config.save_at)
-    alone = (
-        training.folder.path if training.config.batch_size is not None else None
-    )  # batches come in an order of their own
-    return str(sorted(settings.items())), str(sizes), schedule, training.config.device, alone
+    alone = training.folder.path if config.batch_size is not None else None  # batches come in an order of their own
+    schedule = (config.save_every, config.save_at, training.epoch)
+    return str(sorted(settings.items())), str(sizes), schedule, config.device, alone
 
 
 def how_many_fit(training: Training) -> int:
@@ -105,23 +91,15 @@ def train_in_parts(group: list[Training]) -> None:
             place += 1
         else:
             size = len(part) // 2
-            drop_what_failed()
+            gc.collect()  # what the failed stack held, now that nothing refers to it
+            torch.cuda.empty_cache()
             for training in part:
                 training.recorder.close()
-            left = [one for one in part if not one.recorder.is_finished and one.recorder.error is None]
             print(f"out of memory with {len(part)} networks at once; going on with {size}", flush=True)
-            group[place : place + len(part)] = [
-                *(one for one in part if one not in left),
-                *(prepare(one.folder, one.made, log_live=False) for one in left),
-            ]
-            place += len(part) - len(left)
-
-
-def drop_what_failed() -> None:
-    """Give back what the failed stack held, now that nothing refers to it."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+            ended = [one for one in part if one.recorder.is_finished or one.recorder.error is not None]
+            left = [prepare(one.folder, one.made, log_live=False) for one in part if one not in ended]
+            group[place : place + len(part)] = ended + left
+            place += len(ended)
 
 
 def started_together(trainings: list[Training]) -> bool:

@@ -6,19 +6,19 @@ and that needs nothing unfinished; it waits if there is none.
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from common.errors import Interrupted, NothingToDo, UserError
+from common.errors import NothingToDo, UserError
 from common.files import save_text
 from configs.base import Dense
 from configs.sweep import Sweep
 from experiments.folder import Busy, RunFolder
 from experiments.parents import folder_of
-from experiments.populations import is_older, train_population
-from experiments.saved_more import lacks
-from experiments.trainer import train_one
+from experiments.populations import train_population
+from experiments.taken_over import lacks
+from experiments.trainer import is_older, train_one
 
 POLL_SECONDS = 2.0
 NOT_APPLICABLE = "not_applicable.txt"  # in the folder of a control that means nothing, with the reason
@@ -29,7 +29,7 @@ POPULATION_AT_MOST = 256  # runs that a worker takes at once; memory may make it
 class Planned:
     """A run of a sweep: its config, the runs that must be finished first, and where it goes.
 
-    ``rerun``: where older code has trained it, it is to be trained again.
+    ``rerun``: where older code has trained it, it is to be trained again. ``failure``: why this process has given it up.
     """
 
     config: Dense
@@ -37,6 +37,7 @@ class Planned:
     label: str = ""
     rerun: bool = False
     folder: RunFolder | None = None
+    failure: str | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -53,11 +54,6 @@ class Planned:
         return self.folder
 
     @property
-    def is_older(self) -> bool:
-        """Of a finished run: whether older code has trained it."""
-        return is_older(self.find(), self.config)
-
-    @property
     def is_held(self) -> bool:
         """Whether another process trains it just now."""
         with suppress(UserError):
@@ -65,42 +61,43 @@ class Planned:
         return False
 
     @property
-    def is_done(self) -> bool:
-        with suppress(UserError):  # a run that has no place is not done; work() says why
-            if self.is_not_applicable:
-                return True
-            is_finished = self.is_ready and self.find().is_finished
-            return is_finished and not lacks(self.find(), self.config) and not (self.rerun and self.is_older)
-        return False
-
-    @property
-    def is_not_applicable(self) -> bool:
-        """Whether it was found to mean nothing, as a control may, so that there is nothing to train."""
-        return self.is_ready and (self.find().path / NOT_APPLICABLE).exists()
-
-    @property
     def state(self) -> str:
-        """For --list, with the reason where a run cannot be made."""
-        if self.is_done and self.is_not_applicable:
-            return "not applicable "
-        if self.is_done:
-            return "done (older code) " if self.is_older else "done   "
+        """ "done", "done (older code)", "not applicable", "ready", "waits"; or "cannot" with the reason."""
+        if not self.is_ready:
+            return "waits"
         try:
-            if self.is_ready:
-                self.find()
+            folder = self.find()
+            if (folder.path / NOT_APPLICABLE).exists():
+                return "not applicable"
+            if not folder.is_finished or lacks(folder, self.config):
+                return "ready"
+            if not is_older(folder, self.config):
+                return "done"
+            return "ready" if self.rerun else "done (older code)"
         except UserError as error:
             return f"cannot  ({error})"
-        return "ready  " if self.is_ready else "waits  "
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to train, as of a control that means nothing."""
+        return self.state.startswith(("done", "not applicable"))
 
     @property
     def dense_run(self) -> "Planned":
         """The run that it begins from in the end."""
         return self.needs[0].dense_run if self.needs else self
 
-    def train(self) -> RunFolder:
-        """Train it in this process. Raises Busy where another process has it."""
-        self.folder = train_one(self.config, self.rerun, still=lambda folder: is_older(folder, self.config))
-        return self.folder
+    def give_up(self, error: Exception) -> None:
+        """Note what went wrong, or that there is nothing to train; raises what is no mistake of a run."""
+        if isinstance(error, NothingToDo):
+            print(f"{self}: {error}", flush=True)
+            self.find().path.mkdir(parents=True, exist_ok=True)
+            save_text(f"{error}\n", self.find().path / NOT_APPLICABLE)
+        elif isinstance(error, UserError | OSError | RuntimeError):
+            self.failure = str(error)
+            print(f"could not train {self}: {error}", flush=True)
+        else:
+            raise error
 
     def __str__(self) -> str:
         if self.folder is not None:
@@ -129,59 +126,46 @@ def plan(sweeps: Iterable[Sweep], rerun: bool = False) -> list[Planned]:
 def work(runs: list[Planned], start: int, population: bool, num_tasks: int = 1) -> list[str]:
     """Take runs until none is left, as one of ``num_tasks``; gives ``run: message`` for each that failed."""
     order = runs[start % len(runs) :] + runs[: start % len(runs)]
-    failed: dict[Planned, str] = {}
-
-    def note(run: Planned, error: Exception) -> None:
-        """Remember what went wrong with a run, or that there is nothing to train."""
-        if isinstance(error, NothingToDo):
-            print(f"{run}: {error}", flush=True)
-            run.find().path.mkdir(parents=True, exist_ok=True)
-            save_text(f"{error}\n", run.find().path / NOT_APPLICABLE)
-        elif isinstance(error, UserError | OSError | RuntimeError):
-            failed[run] = str(error)
-            print(f"could not train {run}: {error}", flush=True)
-        else:
-            raise error
-
-    while True:
-        waiting = [run for run in order if run not in failed and not run.is_done]
+    while waiting := [run for run in order if run.failure is None and not run.is_done]:
         ready = [run for run in waiting if run.is_ready]
-        failed_before = len(failed)
-        taken = take_population(ready, note, num_tasks) if population else take_one(ready, note)
-        if taken or len(failed) > failed_before:
+        if take_population(ready, num_tasks) if population else take_one(ready):
             continue
-        stuck = [run for run in waiting if not run.is_ready and any(other in failed for other in run.needs)]
-        failed |= dict.fromkeys(stuck, "a run that it needs failed")
-        if not waiting:
-            return [f"{run}: {failed[run]}" for run in runs if run in failed]
+        stuck = [run for run in waiting if run not in ready and any(other.failure is not None for other in run.needs)]
+        for run in stuck:
+            run.failure = "a run that it needs failed"
         if not stuck:
             time.sleep(POLL_SECONDS)
+    return [f"{run}: {run.failure}" for run in runs if run.failure is not None]
 
 
-def take_one(ready: list[Planned], note: Callable[[Planned, Exception], None]) -> bool:
+def take_one(ready: list[Planned]) -> bool:
     """Train the first of these runs that no other process holds; False where all are held."""
     for run in (run for run in ready if not run.is_held):
         try:
-            run.train()
+            run.folder = train_one(run.config, run.rerun, only_older=True)
         except Busy:
             continue
-        except Interrupted:
-            raise
         except Exception as error:
-            note(run, error)
+            run.give_up(error)
         return True
     return False
 
 
-def take_population(ready: list[Planned], note: Callable[[Planned, Exception], None], num_tasks: int) -> bool:
+def take_population(ready: list[Planned], num_tasks: int) -> bool:
     """Train these runs together, but for those that another process holds; False where all are held.
 
     Of several array tasks each takes its part of what is to be done, those included that others train just now.
     """
     at_most = min(POPULATION_AT_MOST, math.ceil(len(ready) / num_tasks))
     runs = {run.config: run for run in [run for run in ready if not run.is_held][:at_most]}
-    rerun = any(run.rerun for run in ready)
-    return bool(train_population(list(runs), lambda config, error: note(runs[config], error), rerun))
+    given_up = []
+
+    def report(config: Dense, error: Exception) -> None:
+        runs[config].give_up(error)
+        given_up.append(config)
+
+    trained = train_population(list(runs), report, any(run.rerun for run in ready))
+    return bool(trained or given_up)
 
 
 def runs_of_task(runs: list[Planned], index: int, num_tasks: int) -> list[Planned]:

@@ -21,17 +21,10 @@ from training.generalization import Generalization, generalization
 FORMAT = 2  # of a run's folder
 AGAIN = "train the run again with --rerun"
 # What a config.json and a summary.json hold at the least.
-CONFIG = {
-    "id": str,
-    "kind": str,
-    "shows": str | None,
-    "asked_for": list,
-    "config": dict,
-    "training": dict,
-    "content": dict,
-}
-CONFIG |= {"is_drawn": bool, "mask_weights": str | None, "code": dict, "machine": str, "device": str, "threads": int}
-CONFIG |= {"population": bool}
+CONFIG = {"id": str, "kind": str, "shows": str | None, "asked_for": list, "config": dict, "training": dict}
+CONFIG |= {"content": dict, "is_drawn": bool, "mask_weights": str | None, "code": dict, "machine": str, "device": str}
+CONFIG |= {"threads": int, "population": bool}
+FORMER = ("dense_run", "global_pruning")  # settings of a ticket that are no more: a place, and another name of scope
 CONTENT = {"data", "start", "mask", "logit_multiplier"}
 SUMMARY = {"status": str, "epochs": int, "metrics_sha256": str, "run": str}
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
@@ -46,17 +39,15 @@ def read_config(folder: Path) -> dict:
 @lru_cache(maxsize=100_000)
 def _read_config(path: Path, mtime_ns: int) -> dict:
     """Once per process for an unchanged file: a sweep looks for each of its runs among all the others."""
-    stored = load_json(path)
-    if stored.get("format") != FORMAT:
-        raise UserError(
-            f"{path.parent} is a run of an earlier format, which is not read; move it away, or use another --root"
-        )
-    load_json(path, CONFIG)
-    asked = [one for one in stored["asked_for"] if isinstance(one, dict)]
-    if not asked or len(asked) < len(stored["asked_for"]) or not stored["content"].keys() >= CONTENT:
-        raise UserError(
-            f"{path} is damaged: its asked_for or its content is no run's; move {path.parent} aside and train again"
-        )
+    if load_json(path).get("format") != FORMAT:
+        what_next = "which is not read; move it away, or use another --root"
+        raise UserError(f"{path.parent} is a run of an earlier format, {what_next}")
+    stored = load_json(path, CONFIG)
+    are_settings = [isinstance(one, dict) for one in stored["asked_for"]]
+    if not are_settings or not all(are_settings) or not stored["content"].keys() >= CONTENT:
+        odd = "its asked_for or its content is no run's"
+        raise UserError(f"{path} is damaged: {odd}; move {path.parent} aside and train again")
+    stored["config"] = {name: value for name, value in stored["config"].items() if name not in FORMER}
     return stored
 
 
@@ -76,13 +67,9 @@ def check_belongs(path: Path, run: object) -> None:
 def load_checkpoint(path: Path, device="cpu", mmap: bool = False) -> dict:
     """``{"model": {name: tensor}, "epoch": int}`` from ``path``. Raises UserError for a file that is anything else."""
     value = load_tensors(path, ("model", "epoch"), device, mmap)
-    weights = value["model"]
-    if not _are_tensors(weights, FLOATS):
-        raise UserError(
-            f"{path} is no checkpoint of this project: its model is not a dictionary of dense tensors of floats"
-        )
-    if not isinstance(value["epoch"], int):
-        raise UserError(f"{path} is no checkpoint of this project: its epoch is not a whole number")
+    if not _are_tensors(value["model"], FLOATS) or not isinstance(value["epoch"], int):
+        wanted = "dense tensors of floats, and its epoch a whole number"
+        raise UserError(f"{path} is no checkpoint of this project, in which model is a dictionary of {wanted}")
     check_belongs(Path(path), value.get("run"))
     return value
 
@@ -117,10 +104,9 @@ def list_checkpoints(folder: Path) -> dict[int, Path]:
     named = [path for path in (folder / "init.pth", folder / "final.pth") if path.exists()]
     found = {_stored_epoch(path, path.stat().st_mtime_ns): path for path in numbered + named}
     if (folder / "summary.json").exists():
-        summary = read_summary(folder)
-        if summary["status"] != "diverged" and summary["epochs"] not in found:
-            lost = f"final.pth of epoch {summary['epochs']:,} is not there"
-            raise UserError(f"{folder} is damaged: it is finished, and {lost}; {AGAIN}")
+        status, epochs = (read_summary(folder)[name] for name in ("status", "epochs"))
+        if status != "diverged" and epochs not in found:
+            raise UserError(f"{folder} is damaged: final.pth of epoch {epochs:,} is not there; {AGAIN}")
     return dict(sorted(found.items()))
 
 
@@ -157,9 +143,8 @@ def read_metrics(folder: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} is not there: {mend}") from None
     except (ValueError, KeyError, csv.Error):
         raise UserError(f"{path} is damaged; {AGAIN}") from None
-    if (folder / "summary.json").exists() and hashlib.sha256(content).hexdigest() != read_summary(folder)[
-        "metrics_sha256"
-    ]:
+    is_finished = (folder / "summary.json").exists()
+    if is_finished and hashlib.sha256(content).hexdigest() != read_summary(folder)["metrics_sha256"]:
         raise UserError(f"{path} is damaged, or another run's: it is not what this run wrote at its end; {AGAIN}")
     return metrics
 

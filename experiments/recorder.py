@@ -1,12 +1,11 @@
 """A run on its way to disk and to wandb: rows, checkpoints, the state for resuming, the summary."""
 
-import csv
 import hashlib
-import io
 import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,39 +17,42 @@ from training.generalization import generalization, is_certain
 from training.metrics import MUST_BE_FINITE, columns, first_epoch
 
 
+def load_state(path: Path) -> dict:
+    """A state.pth. Raises UserError where it is damaged, or that of another run."""
+    state = load_tensors(path, ("model", "optimizer", "epoch", "rows", "columns", "seconds"))
+    check_belongs(path, state.get("run"))
+    return state
+
+
+@dataclass(eq=False)
 class Recorder:
     """Writes what happens in one run into its folder, where config.json is there already; summary.json comes last.
 
-    ``run``: the run's id, which stands in every file. ``thresholds``: train accuracy for
-    t_mem, test accuracy for t_gen. ``facts``: what the summary shall hold besides (counts of weights). ``make_logger(rows)``
-    gives a wandb logger that knows the rows recorded before; it is called when the run starts, or at its end where
-    ``log_live`` is False. ``draw(metrics)`` draws the curves.
+    ``run``: the run's id, which stands in every file. ``thresholds``: train accuracy for t_mem, test accuracy for t_gen. ``facts``:
+    what the summary shall hold besides (counts of weights). ``make_logger(rows)`` gives a wandb logger that knows the rows recorded
+    before; it is called when the run starts, or at its end where ``log_live`` is False. ``draw(metrics)`` draws the curves.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        run: str,
-        thresholds: tuple[float, float],
-        facts: dict,
-        make_logger: Callable,
-        draw: Callable[[dict[str, np.ndarray]], None],
-        log_live: bool = True,
-    ):
-        self.folder, self.run, self.thresholds, self.facts = Path(folder), run, thresholds, facts
-        self.make_logger, self.draw = make_logger, draw
-        self.columns = columns()
-        self.rows: list[list[float]] = []  # nan where an older part of the run lacks a measure
-        self.status, self.num_epochs = "running", 0
-        self.is_finished = False
-        self.seconds_before, self.since = 0.0, time.perf_counter()
-        self.last_saved: int | None = None
-        self.note = ""
-        self.file = self.logger = None
-        self.log_live = log_live
-        self.until: float | None = None
-        self.error: Exception | None = None
+    folder: Path
+    run: str
+    thresholds: tuple[float, float]
+    facts: dict
+    make_logger: Callable
+    draw: Callable[[dict[str, np.ndarray]], None]
+    log_live: bool = True
+
+    columns: tuple[str, ...] = field(default_factory=columns)
+    rows: list[list[float]] = field(default_factory=list)  # nan where an older part of the run lacks a measure
+    status: str = "running"
+    note: str = ""
+    num_epochs: int = 0
+    last_saved: int | None = None
+    is_finished: bool = False
+    error: Exception | None = None
+    seconds_before: float = 0.0
+    since: float = field(default_factory=time.perf_counter)
+    until: float | None = None
+    file = logger = None
 
     def resume(self) -> dict | None:
         """The saved state of an interrupted run, its rows taken over; None for a run that begins at its start.
@@ -60,8 +62,7 @@ class Recorder:
         path = self.folder / "state.pth"
         if not path.exists():
             return None
-        state = load_tensors(path, ("model", "optimizer", "epoch", "rows", "columns", "seconds"))
-        check_belongs(path, state.get("run"))
+        state = load_state(path)
         rows = torch.as_tensor(state["rows"]).reshape(-1, len(state["columns"])).tolist()
         by_name = (dict(zip(state["columns"], row, strict=True)) for row in rows)
         self.rows = [[row.get(name, math.nan) for name in self.columns] for row in by_name]
@@ -103,7 +104,7 @@ class Recorder:
         if is_new:
             self.rows.append([float(epoch), *values])
             try:
-                self.file.write(",".join(map(_cell, self.rows[-1])) + "\n")
+                self.file.write(_line(self.rows[-1]))
             except OSError as error:
                 raise cannot_write(self.folder / "metrics.csv", error) from error
             if self.logger is not None:
@@ -150,7 +151,7 @@ class Recorder:
         self.file.close()
         if self.status == "diverged" and self.last_saved is not None:
             good = load_tensors(self.folder / "state.pth", ("model", "epoch"))
-            save_tensors({"model": good["model"], "epoch": good["epoch"], "run": self.run}, self.folder / "final.pth")
+            save_tensors({name: good[name] for name in ("model", "epoch", "run")}, self.folder / "final.pth")
         text = self._csv()
         save_text(text, self.folder / "metrics.csv")
         summary = {"run": self.run, **self._results(), **self.facts, "seconds": round(seconds, 2)}
@@ -186,11 +187,10 @@ class Recorder:
         diverged_of = self.num_epochs if self.status == "diverged" else None
         found = generalization(metrics["epoch"], metrics["test_acc"], gen_threshold, diverged_of)
         results |= found.as_dict() | {"t_gen_threshold": gen_threshold}
-        for column in ("train_acc", "test_acc", "test_loss"):
-            values = metrics[column]
-            results[f"final_{column}"] = float(values[-1]) if len(values) else None
-            best = min if column.endswith("loss") else max
-            results[f"best_{column}"] = float(best(values)) if len(values) else None
+        for column, best in (("train_acc", max), ("test_acc", max), ("test_loss", min)):
+            values = metrics[column].tolist()
+            results[f"final_{column}"] = values[-1] if values else None
+            results[f"best_{column}"] = best(values, default=None)
         return results
 
     def _row(self, row: list[float]) -> dict:
@@ -198,11 +198,12 @@ class Recorder:
         return values | {"epoch": int(row[0])}
 
     def _csv(self) -> str:
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([_cell(value) for value in row] for row in self.rows)
-        return text.getvalue()
+        return ",".join(self.columns) + "\n" + "".join(map(_line, self.rows))
+
+
+def _line(row: list[float]) -> str:
+    """A row of metrics.csv."""
+    return ",".join(map(_cell, row)) + "\n"
 
 
 def _cell(value: float) -> str:

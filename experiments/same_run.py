@@ -17,6 +17,7 @@ from experiments.identity import difference, drawn_alike, machine
 from experiments.ingredients import Ingredients
 from experiments.origin import changed_files, code_files, git_commit, say_changed, versions
 from experiments.reader import FORMAT, load_checkpoint
+from pruning.masks import count_kept
 
 
 def settle(folder: RunFolder, made: Ingredients, locks: ExitStack) -> RunFolder:
@@ -49,7 +50,7 @@ def differences(folder: RunFolder, made: Ingredients) -> list[str]:
     unlike = difference(stored["training"], made.training)
     hashes, now = stored["content"], made.content
     of_content = [name for name in difference(hashes, now) if not _is_lenient(name, folder, stored, made)]
-    if not unlike and not of_content and stored["machine"] != machine() and difference(hashes, now):
+    if not unlike and not of_content and difference(hashes, now):
         print(f"{folder.path}: made on another machine ({stored['machine']}), and the same up to rounding")
     return unlike + [name.replace("_", " ") for name in of_content]
 
@@ -59,12 +60,8 @@ def _is_lenient(name: str, folder: RunFolder, stored: dict[str, Any], made: Ingr
     if stored["machine"] == machine():
         return False
     if name == "mask":
-        by_same_settings = folder.settings in stored["asked_for"]
-        return (
-            by_same_settings
-            and None not in (made.mask, stored["mask_weights"])
-            and stored["mask_weights"] == made.weights_hash
-        )
+        by_same_settings = folder.settings in stored["asked_for"] and None not in (made.mask, made.weights_hash)
+        return by_same_settings and stored["mask_weights"] == made.weights_hash
     if name == "start" and made.is_drawn and stored["is_drawn"] and (folder.path / "init.pth").exists():
         mask = made.mask or {}
         start = {name: weight * mask[name] if name in mask else weight for name, weight in made.start.items()}
@@ -82,38 +79,20 @@ def claim(folder: RunFolder, made: Ingredients, population: bool = False) -> Non
         if changed := changed_files(stored, made.config):
             print(f"{folder.path}{say_changed(stored, changed)}")
             folder.note(code=stored["code"] | dict.fromkeys(changed, "changed while the run was trained"))
-        population = population or stored["population"]
-        if population != stored["population"]:
-            folder.note(population=population)
+        if population and not stored["population"]:
+            folder.note(population=True)
     else:
         config, device = made.config, str(choose_device(made.config))
-        values = config.as_dict() | ({"dense_run": str(made.dense.path)} if made.dense is not None else {})
         about = {"format": FORMAT, "id": secrets.token_hex(8), "kind": config.kind, "shows": config.task.shows}
         about |= {"asked_for": [folder.settings], "training": made.training, "content": made.content}
-        about |= {"mask_weights": made.weights_hash, "is_drawn": made.is_drawn, "config": values, **made.about}
-        about |= {
-            "git_commit": git_commit(),
-            "code": code_files(config),
-            "machine": machine(),
-            "population": population,
-        }
-        about |= {"precision": str(torch.get_default_dtype()), **versions(device, config.threads)}
-        folder.claim(about)
+        about |= {"mask_weights": made.weights_hash, "is_drawn": made.is_drawn, "config": config.as_dict()}
+        about |= {"git_commit": git_commit(), "code": code_files(config), "machine": machine()}
+        about |= {"population": population, "precision": str(torch.get_default_dtype())}
+        folder.claim(about | made.about | versions(device, config.threads))
     if made.mask is not None:
-        save_mask(folder, made)
-
-
-def save_mask(folder: RunFolder, made: Ingredients) -> None:
-    """Write a ticket's mask.pth."""
-    source = made.about.get("mask_source")
-    kept, total = (sum(f(one) for one in made.mask.values()) for f in (torch.count_nonzero, torch.numel))
-    content = {
-        "mask": made.mask,
-        "source": source,
-        "pruning_rate": 1 - int(kept) / int(total),
-        "run": folder.config()["id"],
-    }
-    save_tensors(content, folder.path / "mask.pth")
+        kept, total = (sum(counts) for counts in zip(*count_kept(made.mask).values(), strict=True))
+        content = {"mask": made.mask, "source": made.about.get("mask_source"), "pruning_rate": 1 - kept / total}
+        save_tensors(content | {"run": folder.config()["id"]}, folder.path / "mask.pth")
 
 
 def say_reused(folder: RunFolder, made: Ingredients) -> None:
@@ -123,6 +102,5 @@ def say_reused(folder: RunFolder, made: Ingredients) -> None:
     now = versions(str(choose_device(made.config)), made.config.threads)
     others = [f"{name} {stored.get(name)}" for name in ("torch", "python", "threads") if stored.get(name) != now[name]]
     trained = f", trained with {', '.join(others)}" if others else ""
-    print(
-        f"{folder.path} is finished{ended} and is reused{trained}{say_changed(stored, changed_files(stored, made.config))}"
-    )
+    changed = say_changed(stored, changed_files(stored, made.config))
+    print(f"{folder.path} is finished{ended} and is reused{trained}{changed}")

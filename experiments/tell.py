@@ -2,8 +2,10 @@
 
 from configs.ticket import Ticket
 from experiments.ingredients import Ingredients
-from experiments.stages import stage_notes
+from experiments.parents import stage_epoch
 from pruning.masks import count_kept, emptied
+
+SAVE_MORE = "--save_every and --save_at save more"
 
 
 def mask_lines(config: Ticket, made: Ingredients) -> list[str]:
@@ -20,16 +22,39 @@ def mask_lines(config: Ticket, made: Ingredients) -> list[str]:
     return lines + [f"warning: nothing is left of {name}, {consequence(name)}" for name in emptied(made.mask)]
 
 
+def stage_notes(config: Ticket, source: dict) -> list[str]:
+    """What to say where the mask's epoch, or the network there, is not what the name of the stage promises."""
+    stage, epoch, train_acc, test_acc = config.prune_at, source["epoch"], source["train_acc"], source["test_acc"]
+    if stage.startswith("t_gen"):
+        return [f"{stage}: the last checkpoint at or before it is that of epoch {epoch:,}; {SAVE_MORE}"]
+    if stage not in ("memorization", "generalization"):
+        return []
+    asked, notes, missing = stage_epoch(config), [], None
+    if asked not in ("auto", epoch):
+        notes.append(f"{stage} means epoch {asked:,}; the last checkpoint before it is that of epoch {epoch:,}")
+    if train_acc is None:
+        return notes
+    if stage == "memorization" and train_acc < config.mem_threshold:
+        missing = f"has not memorized yet (train acc {train_acc:.3f})"
+    elif stage == "memorization" and test_acc >= config.gen_threshold:
+        missing = f"has generalized already (test acc {test_acc:.3f})"
+    elif stage == "generalization" and test_acc < config.gen_threshold:
+        missing = f"has not generalized (test acc {test_acc:.3f})"
+    if missing:
+        auto = f"--{stage}_epoch auto takes the first checkpoint at or after t_{stage[:3]}"
+        mend = SAVE_MORE if asked == "auto" else auto
+        notes.append(f"warning: at epoch {epoch:,} the network {missing}, which is not what {stage} means; {mend}")
+    return notes
+
+
 def where(source: dict) -> str:
     """The place of a mask's source in words."""
     if "path" in source:
         return source["path"]
-    accuracies = [
-        f", {name.replace('_', ' ')} {source[name]:.3f}"
-        for name in ("train_acc", "test_acc")
-        if source[name] is not None
-    ]
-    return f"{source['run']}/{source['checkpoint']} (epoch {source['epoch']:,}{''.join(accuracies)})"
+    accuracies = ""
+    if source["train_acc"] is not None:
+        accuracies = f", train acc {source['train_acc']:.3f}, test acc {source['test_acc']:.3f}"
+    return f"{source['run']}/{source['checkpoint']} (epoch {source['epoch']:,}{accuracies})"
 
 
 def consequence(name: str) -> str:

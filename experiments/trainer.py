@@ -1,6 +1,6 @@
 """From what a run is made of to its finished folder: one run, or several along one axis."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -19,11 +19,11 @@ from experiments.build import (
 )
 from experiments.folder import RunFolder
 from experiments.ingredients import Ingredients, gather
-from experiments.longer import begin_from_shorter
+from experiments.origin import changed_files
 from experiments.parents import folder_of
 from experiments.recorder import Recorder
 from experiments.same_run import claim, say_reused, settle
-from experiments.saved_more import lacks, save_more
+from experiments.taken_over import begin_from_shorter, lacks, save_more
 from experiments.wandb_logger import WandbLogger
 from figures.curves import plot_curves
 from models.model import set_weights, weights_of
@@ -56,40 +56,49 @@ class Training:
         self.epoch, self.optimizer_state = epoch, state["optimizer"] if epoch else None
 
 
-@contextmanager
-def hold(
-    config: Dense, rerun: bool = False, still: Callable[[RunFolder], bool] = lambda folder: True
-) -> Iterator[RunFolder]:
-    """The folder of a run, found by its settings and held for this process. ``rerun``: an earlier run is moved aside.
+def is_older(folder: RunFolder, config: Dense) -> bool:
+    """Whether older code has trained a run that is finished."""
+    return folder.is_finished and bool(changed_files(folder.config(), config))
 
-    ``still``: whether it is to be moved, asked once nobody else has the folder.
+
+@contextmanager
+def hold(config: Dense, rerun: bool = False, only_older: bool = False) -> Iterator[RunFolder]:
+    """The folder of a run, found by its settings and held for this process.
+
+    ``rerun``: an earlier run is moved aside; with ``only_older`` only one that older code has trained.
     """
     folder = folder_of(config)
     if rerun and folder.is_claimed:
         with folder.lock():
-            if still(folder):
+            if not only_older or is_older(folder, config):
                 print(f"moved the earlier run to {folder.move_aside()}")
     with folder.lock():
         yield folder
 
 
-def train_one(config: Dense, rerun: bool = False, **still: Callable[[RunFolder], bool]) -> RunFolder:
+def train_one(config: Dense, rerun: bool = False, only_older: bool = False) -> RunFolder:
     """Train the run of a config, go on with it where it was interrupted, or say that it is done already."""
-    with hold(config, rerun, **still) as folder:
+    with hold(config, rerun, only_older) as folder:
         return train_in(folder, gather(config))
 
 
-def train_in(folder: RunFolder, made: Ingredients) -> RunFolder:
-    """The same in a folder that is held, of what the run is made of; gives the folder where it is, which may be another one."""
+def train_in(folder: RunFolder, made: Ingredients, only_mask: bool = False) -> RunFolder:
+    """The same in a folder that is held, of what the run is made of; gives the folder where it is, which may be another one.
+
+    ``only_mask``: write a ticket's config.json and mask.pth, and train nothing.
+    """
     with ExitStack() as locks:
         folder = settle(folder, made, locks)
-        if folder.is_finished:
+        if not folder.is_finished:
+            claim(folder, made)
+        if only_mask:
+            return folder
+        if not folder.is_finished:
+            train_to_the_end(folder, made)
+        else:
             say_reused(folder, made)
             if missing := lacks(folder, made.config):
                 folder = save_more(folder, made, missing, train_to_the_end)
-        else:
-            claim(folder, made)
-            train_to_the_end(folder, made)
     return folder
 
 
@@ -134,25 +143,15 @@ def make_recorder(folder: RunFolder, made: Ingredients, model: nn.Module, log_li
     config, about = made.config.training(), folder.config()
     counts = {name: (weight.numel(), weight.numel()) for name, weight in model.named_parameters()}
     counts |= count_kept(made.mask) if made.mask is not None else {}
-    facts = {
-        "population": 1,
-        "weights": sum(total for _, total in counts.values()),
-        "weights_kept": sum(kept for kept, _ in counts.values()),
-        "kept_per_matrix": counts,
-    }
+    kept, total = (sum(column) for column in zip(*counts.values(), strict=True))
+    facts = {"population": 1, "weights": total, "weights_kept": kept, "kept_per_matrix": counts}
     job_type = "dense" if made.dense is None else "ticket"
 
     def make_logger(rows: list[dict]) -> WandbLogger:
-        return WandbLogger(
-            folder.path,
-            project=config.wandb_project,
-            name=folder.path.name,
-            group=(made.dense or folder).path.name,
-            job_type=job_type,
-            tags=[config.kind, config.task.subject, job_type],
-            config=about["config"] | {name: about.get(name) for name in ("git_commit", "dense_run", "mask_source")},
-            resumed_rows=rows,
-        )
+        where = {"project": config.wandb_project, "group": (made.dense or folder).path.name, "name": folder.path.name}
+        where |= {"job_type": job_type, "tags": [config.kind, config.task.subject, job_type]}
+        told = about["config"] | {name: about.get(name) for name in ("git_commit", "dense_run", "mask_source")}
+        return WandbLogger(folder.path, **where, config=told, resumed_rows=rows)
 
     def draw(metrics: dict) -> None:
         try:
@@ -209,8 +208,7 @@ def train_together(trainings: list[Training]) -> None:
     if signals.received:
         for one in unfinished:
             one.recorder.save_state(epoch, {"model": weights_of(one.model), "optimizer": one.optimizer_state})
-        raise Interrupted(
-            "stopped when the run was finished; run the same command again to go on", exit_status(signals.received)
-        )
+        said = "stopped when the run was finished; run the same command again to go on"
+        raise Interrupted(said, exit_status(signals.received))
     if unfinished:
         train_together(unfinished)

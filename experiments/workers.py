@@ -19,9 +19,8 @@ def end_with_stdin() -> None:
     """End as after SIGTERM, saved, when standard input closes: the sweep that holds its other end is gone, even after kill -9."""
 
     def watch() -> None:
-        os.read(
-            sys.stdin.fileno(), 1
-        )  # nothing is ever written; a buffered read would hold a lock that Python wants at exit
+        # Nothing is ever written. A buffered read would hold a lock that Python wants at exit.
+        os.read(sys.stdin.fileno(), 1)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -41,10 +40,10 @@ def run_workers(script: str, argv: list[str], runs: list[Planned], root: Path, w
     with catch_signals() as signals, bar:
         try:
             for number, log in enumerate(logs):
+                own = [*command, f"--index={number * len(runs) // workers}"]
                 with log.open("w") as file:
-                    flags = [f"--index={number * len(runs) // workers}"]
-                    pipes = {"stdin": subprocess.PIPE, "stdout": file, "stderr": file}
-                    processes.append(subprocess.Popen([*command, *flags], **pipes, env=environment))
+                    process = subprocess.Popen(own, stdin=subprocess.PIPE, stdout=file, stderr=file, env=environment)
+                processes.append(process)
             while not signals.received and (alive := [process for process in processes if process.poll() is None]):
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     alive[0].wait(POLL_SECONDS)
@@ -55,9 +54,8 @@ def run_workers(script: str, argv: list[str], runs: list[Planned], root: Path, w
             for process in processes:
                 process.wait()
     if signals.received:
-        raise Interrupted(
-            "stopped, and all runs are saved; run the same command again to go on", exit_status(signals.received)
-        )
+        said = "stopped, and all runs are saved; run the same command again to go on"
+        raise Interrupted(said, exit_status(signals.received))
     failures = {line.strip() for log in logs for line in log.read_text().splitlines() if line.startswith("failed: ")}
     for process, log in zip(processes, logs, strict=True):
         if process.returncode not in (0, 1):  # 1: it said which runs failed
@@ -66,12 +64,4 @@ def run_workers(script: str, argv: list[str], runs: list[Planned], root: Path, w
     silent = "the workers have not said why runs are left" if missing else "no run failed"
     print("\n".join(sorted(failures)) or silent)
     print(f"{len(runs) - missing} of {len(runs)} runs are done, {missing} are left; logs: {', '.join(map(str, logs))}")
-    say_older_code(runs)
     return missing + len(failures)
-
-
-def say_older_code(runs: list[Planned]) -> None:
-    """One line where older code has trained some of the finished runs."""
-    older = [run for run in runs if run.is_done and not run.is_not_applicable and run.is_older]
-    if older:
-        print(f"older code has trained {len(older)} of {len(runs)} runs, such as {older[0]}; --rerun trains them again")

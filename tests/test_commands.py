@@ -108,17 +108,12 @@ OWN = tuple(flag for flag in TINY if flag.partition("=")[0] not in ("--fn_name",
         (["--use_mask=False"], TINY),
         (["--prune_at=init"], TINY),
         (["--fn_name=only_add", "--num_layers=1"], TINY),
-        (["--dense_run=elsewhere/dense"], ()),
         (["--dataset=my table.npz", "--num_layers=1"], OWN),
     ],
-    ids=["mlp", "transformer", "mnist", "no mask", "init", "only_add", "named", "own pairs"],
+    ids=["mlp", "transformer", "mnist", "no mask", "init", "only_add", "own pairs"],
 )
 def test_what_main_recommends_fits_that_kind_of_run(place, flags, size):
     """The pictures, with paths that are there; and another mask, by the same command."""
-    if "--dense_run=elsewhere/dense" in flags:
-        succeed("train", "--root=made")
-        Path("elsewhere").mkdir()
-        run_folders("made")[0][0].rename("elsewhere/dense")
     pairs = np.stack(np.meshgrid(range(7), range(7)), -1).reshape(-1, 2)
     np.savez("my table.npz", x=pairs, y=pairs.max(1), p=7)
     told = succeed("main", *flags, size=size).out.partition("Next:")[2].replace("\\\n", " ")
@@ -336,17 +331,6 @@ def test_help_tells_what_every_field_means(place, monkeypatch, script, config, u
     for name in ("task", "model"):
         assert f"--{name} {{" in text, name
     assert ("--checkpoint" in text) == ("prune_at" in told)
-
-
-def test_help_sorts_the_flags_into_four_groups(place):
-    text = call("main", "--help", size=()).out
-    groups = re.findall(r"^\W*(\w+) options", text, re.MULTILINE)
-    assert [name for name in groups if name in ("run", "ticket", "training", "where")] == [
-        "run",
-        "ticket",
-        "training",
-        "where",
-    ]
 
 
 # ---- what is said

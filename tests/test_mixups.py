@@ -1,7 +1,7 @@
-"""Settings that could be taken for one another: two names of one, another dense run than the one that is named."""
+"""Settings that could be taken for one another: two names of one, the same values said in two ways."""
 
 import pytest
-from scripts import assert_refused, call, config_file, config_of, run_folders, succeed
+from scripts import assert_refused, call, config_of, run_folders, succeed
 
 REUSED = "is finished and is reused"
 
@@ -12,16 +12,6 @@ def runs(place):
     succeed("main")
     (dense,), (ticket,) = run_folders("runs")
     return dense, ticket
-
-
-def test_a_dense_run_named_in_a_config_file_is_held_to_what_flags_say(runs):
-    flag = config_file(dense_run=str(runs[0]), gen_threshold=0.123)
-    assert_refused(call("prune", flag, "--seed=3"), "--seed 3 describes another dense run")
-    assert_refused(call("prune", f"--dense-run={runs[0]}", "--seed=5"), "--seed 5 describes another dense run")
-    outcome = succeed("prune", flag, "--pruning_rate=0.3")
-    assert "test acc >= 0.123" in outcome, "the file's own thresholds, not those of the dense run"
-    (other,) = [path for path in run_folders("runs")[1] if "magnitude0.3" in path.name]
-    assert config_of(other)["asked_for"][0]["dense"] == config_of(runs[0])["asked_for"][0]
 
 
 @pytest.mark.parametrize(
@@ -36,13 +26,7 @@ def test_two_names_of_one_setting_with_one_value_are_none(runs):
     assert f"{runs[1].name} {REUSED}" in succeed("prune", "--prune_at=30", "--checkpoint=30").out
 
 
-def test_scope_and_its_other_name_in_a_config_file(place):
-    succeed("train")
-    for values, scope in (({"global_pruning": False}, "local"), ({"scope": "local", "global_pruning": True}, "global")):
-        assert f"magnitude0.6_{scope}_at30" in succeed("main", "--stage=prune", config_file(**values)).out
-
-
-@pytest.mark.parametrize("name", ["config", "dense_run"])
+@pytest.mark.parametrize("name", ["config", "dataset"])
 def test_an_empty_flag_is_a_mistake(place, name):
     assert_refused(call("prune", f"--{name}="), f"--{name}", "empty")
 

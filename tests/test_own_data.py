@@ -87,33 +87,18 @@ def test_the_same_run_wherever_and_however_the_numbers_lie(file):
     for script in ("train", "prune", "main"):
         assert "is reused" in works(script, f"--dataset={moved}"), script
     assert run_folders("runs") == ([dense], [ticket])
-    # A ticket of a run that is named, from data that have moved.
-    flags = ["--prune_at=10", f"--dense_run={dense}"]
-    assert_refused(call("prune", *flags, size=()), "own.npz is not there", "--dataset")
-    works("prune", *flags, f"--dataset={moved}", size=())
-    assert runs() == [1, 2]
 
 
 def test_a_changed_file_is_another_run_and_gives_no_ticket_of_the_old_one(file):
     works("train", "--dataset=own.npz")
-    (dense,), _ = run_folders("runs")
     changed = X.copy()
     changed[7, 3] += 1e-3
     np.savez(file, x=changed, y=Y)
     before = snapshot(Path("runs"))
     assert_refused(call("prune", "--dataset=own.npz", size=SIZE), "has learned other data", "python main.py")
-    for flags in ([], ["--dataset=own.npz"]):
-        outcome = call("prune", f"--dense_run={dense}", *flags, size=())
-        assert_refused(outcome, "own.npz have changed since the dense run")
     assert snapshot(Path("runs")) == before
     works("main", "--dataset=own.npz")
     assert runs() == [2, 1]
-
-
-def test_a_dense_run_of_another_task_is_not_one_of_the_file(file):
-    succeed("train", "--root=other")
-    (dense,), _ = run_folders("other")
-    assert_refused(call("prune", f"--dense_run={dense}", "--dataset=own.npz", size=()), "leave --dataset out")
 
 
 def test_the_split_is_seeded_and_leaves_no_row_out(file):

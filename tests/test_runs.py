@@ -289,13 +289,13 @@ def test_retrain_flags_change_the_ticket_alone(root):
 
 
 def test_local_pruning_takes_the_same_rate_from_each_matrix(root):
-    for spelling in ("--scope=local", config_file(global_pruning=False)):
+    for spelling in ("--scope=local", config_file(scope="local")):
         succeed("main", "--stage=prune", "--pruning_rate=0.5", spelling)
     (_,), (ticket,) = run_folders(root)  # the spellings mean one ticket
     mask = load(ticket / "mask.pth")["mask"]
     kept = {name: int(kept.sum()) for name, kept in mask.items()}
     assert kept == {"W_E": 28, "W_inproj": 24, "W_outproj": 24, "W_U": 28}
-    for spelling in (config_file(global_pruning=True), "--scope=global", "--prune_at=generalization"):
+    for spelling in (config_file(scope="global"), "--scope=global", "--prune_at=generalization"):
         succeed("main", "--stage=prune", spelling)
     assert len(run_folders(root)[1]) == 2
 
@@ -414,28 +414,7 @@ def test_the_weights_of_a_later_epoch_can_be_the_start(root):
         assert bits(load(ticket / "init.pth")["model"]) == bits(start)
 
 
-# A dense run that is named or moved
-
-
-def test_a_dense_run_can_be_named_by_its_folder(root, place):
-    (dense,), _ = run_folders(root)
-    moved = dense.rename(place / "moved")
-    # Its settings come from its config.json, so none needs to be repeated; another root takes the ticket.
-    flags = ("--dense_run=moved", "--prune_at=20")
-    succeed("prune", *flags, "--root=tickets", "--threads=1", size=())
-    _, (ticket,) = run_folders("tickets")
-    assert config_of(ticket)["asked_for"][0]["dense"] == config_of(moved)["asked_for"][0]
-    assert len(rows_of(ticket)) == 31
-    for flag in ("--lr=0.5", "--seed=5"):
-        words = flag.replace("=", " ") + " describes another dense run"
-        outcome = call("prune", *flags, flag, size=())
-        assert_refused(outcome, words)
-        assert ("--retrain_" in outcome.message) == ("lr" in flag)
-    assert_refused(call("prune", "--dense_run=tickets", size=()), "is tickets the folder of a run?")
-    assert_refused(call("prune", f"--dense_run={ticket}", size=()), "holds another run, a ticket")
-    assert_refused(
-        call("prune", "--dense_run=moved", "--model=transformer", size=()), "--model transformer describes another"
-    )
+# A dense run that is moved
 
 
 def test_a_dense_run_is_found_under_any_name(root):
@@ -620,4 +599,4 @@ def test_where_and_how_a_run_is_computed_read_and_saved_is_no_setting():
             assert (other.settings(), other.run_name()) == (config.settings(), config.run_name()), name
     parts = (MLPTicketConfig(), MLPConfig().task, MLPConfig().model)
     places = {field.name for part in parts for field in fields(part) if not is_setting(type(part), field.name)}
-    assert places == {*elsewhere, "dense_run"} - {"save_every", "save_at"}
+    assert places == {*elsewhere} - {"save_every", "save_at"}

@@ -45,7 +45,7 @@ DEFAULTS = {
     "Ticket": "pruning_rate=0.6 prune_at=generalization pruner=magnitude scope=global control=None mask=None"
     " use_mask=True rewind_to=0 retrain_lr=None retrain_weight_decay=None retrain_num_epochs=None"
     " retrain_save_at=None retrain_stop_after_gen=None memorization_epoch=2000 generalization_epoch=28000"
-    " pruning_iterations=None global_pruning=None",
+    " pruning_iterations=None",
     "Modular": "p=67 fn_name=add frac_train=0.4 is_symmetric_input=True",
     "Mnist": "train_size=1000 balanced=False original_split=False",
     "Operations": "p=67 fn_names=('add','multiply') frac_train=0.4 is_symmetric_input=True",

@@ -113,7 +113,7 @@ def test_interrupted_in_the_middle_it_goes_on(dense):
 @pytest.mark.parametrize("rerun", [False, True])
 def test_what_an_interrupted_one_left_is_used_for_the_same_run_and_epochs_alone(dense, rerun):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("experiments.saved_more.take_over", lambda *given: 1 / 0)
+        patch.setattr("experiments.taken_over.take_over", lambda *given: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             call("train", "--save_at", "3")
     assert (Path("runs") / f".{dense.name}.again" / "3.pth").exists()
