@@ -1,21 +1,26 @@
 """From a command line to a config: a Python module gives the defaults, flags override them."""
 
 import argparse
+import ast
 import importlib.util
+import inspect
 import io
 import os
 import re
 import sys
 from contextlib import redirect_stderr
-from dataclasses import dataclass, field, fields, make_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from textwrap import dedent
+from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 from tyro.conf import FlagConversionOff, OmitArgPrefixes, arg
 
 from common.choices import spelled
-from common.errors import UserError
+from common.errors import UserError, mend_streams
+from common.ranges import is_setting
 from configs.base import PARTS, Dense, OwnConfig, with_parts
 from configs.sweep import Sweep
 from configs.ticket import Ticket
@@ -49,6 +54,7 @@ def load_object(path: str, name: str, cls: type) -> Any:
         raise UserError(f"config {path} is no Python module; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # so that what it defines can be looked up: its source, the types of its fields
+    streams = sys.stdout, sys.stderr
     try:
         spec.loader.exec_module(module)
     except UserError as error:
@@ -57,6 +63,10 @@ def load_object(path: str, name: str, cls: type) -> Any:
         raise
     except BaseException as error:  # SystemExit, and whatever it defines itself
         raise UserError(f"config {path} raises {type(error).__name__}: {error}") from error
+    if (sys.stdout, sys.stderr) != streams or any(stream is not None and stream.closed for stream in streams):
+        sys.stdout, sys.stderr = streams
+        mend_streams()
+        raise UserError(f"config {path} closes or replaces sys.stdout or sys.stderr; leave them alone")
     if not hasattr(module, name):
         raise UserError(f'config {path} defines no `{name}`; README shows one under "Change it"')
     value = getattr(module, name)
@@ -144,15 +154,49 @@ def in_one_line(box: str) -> str:
 def override(script: type, config: Dense, argv: list[str], prog: str, description: str) -> tuple[Any, Any]:
     """``(script flags, config)`` after the flags in ``argv``; every field of ``config``, of its task and of its model is one."""
     entries = [("script", script, field(default_factory=script))]
+    groups: dict[str, list] = {"run": [], "ticket": [], "training": [], "where": []}
     for name, table in PARTS.items():  # peek has read them: here they are for --help, and for what no table has
         own = spelled(table, type(getattr(config, name)))
         known = Literal[tuple(dict.fromkeys([*table, own]))]
         told = arg(name=name, help=f"Another {name}, at its defaults.")
-        entries.append((f"{name}_name", Annotated[known, told], field(default=own)))
-    for name, part in (("run", config), ("task", config.task), ("model", config.model)):
-        entries.append((name, FlagConversionOff[type(part)], field(default=part)))
+        groups["run"].append((f"{name}_name", Annotated[known, told], field(default=own)))
+    for part in (config, config.task, config.model):
+        helps, hints = docs_of(type(part)), get_type_hints(type(part), include_extras=True)
+        for one in (one for one in fields(part) if one.name not in PARTS):
+            hint = FlagConversionOff[Annotated[hints[one.name], arg(help=helps.get(one.name, ""))]]
+            groups[group_of(part, one.name)].append((one.name, hint, field(default=getattr(part, one.name))))
+    for name, own in groups.items():
+        if own:
+            made = make_dataclass(name.capitalize(), own, frozen=True)
+            entries.append((name, made, field(default_factory=made)))
     args = parse_flags(make_dataclass("Args", entries, frozen=True), argv, prog=prog, description=description)
-    return args.script, replace(args.run, task=args.task, model=args.model)
+    values = {
+        name: value for group in groups if hasattr(args, group) for name, value in vars(getattr(args, group)).items()
+    }
+    return args.script, config.but(**{name: value for name, value in values.items() if not name.endswith("_name")})
+
+
+def group_of(part: Any, name: str) -> str:
+    """In which group of --help a field of a config, its task or its model stands."""
+    if not is_setting(type(part), name):
+        return "where"
+    if not isinstance(part, Dense) or name == "seed":
+        return "run"
+    return "training" if name in (one.name for one in fields(Dense)) else "ticket"
+
+
+def docs_of(cls: type) -> dict[str, str]:
+    """``{field: the text below it}`` of a dataclass and of those that it is made from."""
+    found: dict[str, str] = {}
+    for one in (one for one in reversed(cls.__mro__) if is_dataclass(one)):
+        try:
+            body = ast.parse(dedent(inspect.getsource(one))).body[0].body
+        except (OSError, TypeError, SyntaxError):  # made by a program: it has no text
+            continue
+        for entry, text in pairwise(body):
+            if isinstance(entry, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                found[entry.target.id] = " ".join(str(text.value.value).split())
+    return found
 
 
 def with_chosen_parts(config: Dense, given: dict[str, str | None]) -> Dense:
