@@ -9,13 +9,15 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the imports below run ends without a traceback
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from common.errors import run_script
+from common.errors import UserError, run_script
 from configs.flags import ScriptFlags, parse
 from configs.ticket import Ticket
+from experiments.parents import folder_of
 from experiments.reader import list_checkpoints, read_config
 from experiments.trainer import train_one
 from prune import compare, make_ticket
@@ -28,6 +30,17 @@ class Flags(ScriptFlags):
 
     stage: Literal["all", "train_full", "prune", "retrain"] = "all"
     """train_full: the dense run. prune: the mask. retrain: the ticket. all: these, then the comparison."""
+
+
+def say_which_mask(config: Ticket) -> None:
+    """Say so where --stage=prune made another mask last than the one that is retrained."""
+    waiting = [path for path in Path(config.root).glob("*/mask.pth") if not (path.parent / "summary.json").exists()]
+    last = max(waiting, key=lambda path: path.stat().st_mtime, default=None)
+    with suppress(UserError):  # make_ticket says it
+        own = folder_of(config).path
+        if last is not None and last.parent != own:
+            print(f"note: the mask made last is that of {last.parent.name}, and {own.name} is retrained")
+            print("      to retrain the other one, give the flags that it was made with")
 
 
 def say_next(config: Ticket, dense: Path, ticket: Path) -> None:
@@ -52,6 +65,8 @@ def run(argv: list[str] | None) -> None:
         return
     if flags.stage == "all":
         train_one(config.dense(), flags.rerun)
+    if flags.stage == "retrain":
+        say_which_mask(config)
     dense, ticket = make_ticket(config, flags.rerun, only_mask=flags.stage == "prune")
     if flags.stage != "prune":
         compare(config, dense, ticket)

@@ -25,7 +25,7 @@ from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
 from experiments.build import choose_device
 from experiments.folder import RunFolder
-from experiments.origin import usable_cores
+from experiments.origin import changed_files, usable_cores
 from experiments.queue import Planned, plan, runs_of_task, work
 from experiments.workers import ENDS_WITH_STDIN, end_with_stdin, run_workers
 from reporting.collect import is_lost, rows_of, write_sweep
@@ -149,7 +149,11 @@ def run_sweep(argv: list[str]) -> int:
             end_with_stdin()
         status = train(flags, runs, argv)
     if older := [run for run in runs if run.state == "done (older code)"]:
-        print(f"older code has trained {len(older)} of {len(runs)} runs, such as {older[0]}; --rerun trains them again")
+        files = sorted({name for run in older for name in changed_files(run.find().config(), run.config)})
+        print(
+            f"older versions of {', '.join(files)} have trained {len(older)} of {len(runs)} runs, such as {older[0]}; "
+            "--rerun trains them again"
+        )
     return status
 
 

@@ -3,8 +3,10 @@
 python -m reporting.pages        # or: make results
 """
 
+import json
 from pathlib import Path
 
+from experiments.origin import changed_files
 from reporting.study import REPOSITORY, Study, all_studies, filled
 from reporting.tables import table
 
@@ -20,9 +22,28 @@ def index(studies: list[Study]) -> dict[str, str]:
     return {
         "paper": _claims(paper),
         "own": _claims(own),
+        "code": _note_of_code(studies),
         "studies": table(["study", "runs"], lines),
         "headline": next(study.texts["headline"] for study in studies if study.name == "headline"),
     }
+
+
+def _note_of_code(studies: list[Study]) -> str:
+    """Which studies' runs code has trained whose files have changed since; and of which this is not known."""
+    unknown, older = [], []
+    for study in studies:
+        stored = [text for rows in study.rows.values() if "code" in rows for text in rows["code"].dropna()]
+        if not stored:
+            unknown.append(_link(study))
+        changed = [changed_files({"code": json.loads(text)}) for text in stored]
+        if number := sum(map(bool, changed)):
+            files = ", ".join(sorted({name for names in changed for name in names}))
+            older.append(f"Older versions of {files} trained {number} of the {len(changed)} runs of {_link(study)}.")
+    if unknown:
+        older.append(
+            f"The CSVs of these studies do not say which version of the code trained their runs: {', '.join(unknown)}."
+        )
+    return "\n".join(older)
 
 
 def _claims(pairs: list) -> str:

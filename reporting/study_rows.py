@@ -14,7 +14,7 @@ from reporting.results import ACCURACIES, BESIDE, T_GEN, t_gen_column, t_mem_col
 
 SAME = "same columns"
 MEASURES = ("status", "last_epoch", "budget", "t_mem", *T_GEN, *ACCURACIES[1:], "weights_kept", "mask_epoch")
-WHERE = ("seconds", "population", "hardware", "threads", "git_commit")
+WHERE = ("seconds", "population", "hardware", "threads", "git_commit", "code")
 OF_DENSE = ("status", "last_epoch", "t_mem", *T_GEN, "final_test_acc", "seconds")
 
 

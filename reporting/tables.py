@@ -186,6 +186,10 @@ def matrices_table(counts: dict[str, tuple[int, int]]) -> str:
 def speedup_text(dense: Result, ticket: Result, gen_threshold: float) -> str:
     """The speedup of a ticket in a sentence."""
     slow, fast = (run.generalized(gen_threshold) for run in (dense, ticket))
+    if slow.t_gen is None and fast.t_gen is None:
+        return (
+            f"no speedup: neither has a t_gen at test acc {gen_threshold:g} (dense {slow}, ticket {fast}); train longer"
+        )
     if fast.t_gen is None:
         return f"no speedup: the ticket's t_gen at test acc {gen_threshold:g} is {fast}"
     return f"speedup t_gen(dense) / t_gen(ticket): {ratio_text(ratio_bounds(slow, fast))}"

@@ -96,7 +96,7 @@ def test_a_claim_that_is_asked_several_times(answers, word):
 
 def test_the_index_is_short():
     assert len(INDEX.read_text().splitlines()) <= 150
-    assert set(index([*STUDIES.values()])) == {"paper", "own", "studies", "headline"}
+    assert set(index([*STUDIES.values()])) == {"paper", "own", "studies", "headline", "code"}
 
 
 def test_a_changed_table_is_made_anew_and_an_unknown_one_is_refused():
