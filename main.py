@@ -45,8 +45,8 @@ def say_which_mask(config: Ticket) -> None:
 
 def say_next(config: Ticket, dense: Path, ticket: Path) -> None:
     """Print what to go on with."""
-    if logged := [str(run / "wandb") for run in (dense, ticket) if (run / "wandb").exists()]:
-        print(f"wandb         {', '.join(logged)}")
+    if (logged := ticket.parent / "wandb").exists():
+        print(f"wandb         {logged}")
     if list_checkpoints(ticket) and read_config(ticket)["shows"]:
         print(f"""
 Next: watch the neurons

@@ -54,6 +54,6 @@ fi
 echo "status $status"
 if [ "$status" -eq 0 ]; then
     echo "when all tasks are done: $PYTHON sweep.py ${WHICH[*]} --collect $*"
-    echo "curves: wandb sync runs/*/wandb (or the --root that was given)"
+    echo "curves: wandb sync runs/wandb (or below the --root that was given)"
 fi
 exit "$status"

@@ -33,7 +33,8 @@ def _never_raises(method):
 class WandbLogger:
     """Logs one run. ``WANDB_MODE`` decides how, if it is set; else online where a key is configured, offline elsewhere.
 
-    ``folder`` is the run's: wandb's files lie in ``folder/wandb``, wandb's id of the run in ``folder/wandb_id``.
+    ``folder`` is the run's, and holds wandb's id of it in ``wandb_id``. Wandb's files of all runs of a root lie beside the run folders in
+    ``wandb``, so that a dense run and its tickets are seen together.
     ``resumed_rows`` were recorded before an interruption: offline they are logged anew, so that one file holds the whole
     history; online those that the server has already are left out. ``about`` goes to wandb.init: project, name, group (the
     dense run), job_type (dense or ticket), tags, config.
@@ -43,7 +44,7 @@ class WandbLogger:
 
     @_never_raises
     def __init__(self, folder: Path, *, resumed_rows: Sequence[dict] = (), **about):
-        self._folder, self._files, self._about = Path(folder), Path(folder) / "wandb", about
+        self._folder, self._files, self._about = Path(folder), Path(folder).parent / "wandb", about
         if os.environ.get("WANDB_MODE") == "disabled":
             return  # and the second that the import takes is saved
         import wandb
@@ -52,10 +53,11 @@ class WandbLogger:
             mode = os.environ.get("WANDB_MODE") or wandb.setup(_settings(wandb)).settings.mode
             if mode == "disabled":  # by wandb's settings file
                 return
-            shutil.rmtree(self._files, ignore_errors=True)
+            self._drop_files()
             if mode not in ("offline", "dryrun"):
                 self._run = self._connect(wandb, mode)
             self._run = self._run or self._open(wandb, "offline")
+        self._run.define_metric("epoch", hidden=True)  # no chart of epoch against epoch
         self._run.define_metric("*", step_metric="epoch")
         for row in resumed_rows:
             self.log(row)
@@ -92,12 +94,18 @@ class WandbLogger:
             return run
         except Exception as error:
             # wandb goes on using the id and the files of a run that failed to start: begin anew.
+            self._drop_files()
             (self._folder / "wandb_id").unlink(missing_ok=True)
-            shutil.rmtree(self._files, ignore_errors=True)
             os.environ["WANDB_MODE"] = "offline"  # of the whole process: a dead server is waited for once
             how = f"`wandb leet {self._files}` shows them in the terminal, `wandb sync {self._files}` uploads them"
-            _say_once(f"wandb: logging offline ({_in_one_line(error)}), to the folder wandb/ of each run: {how}")
+            _say_once(f"wandb: logging offline ({_in_one_line(error)}), to {self._files}: {how}")
             return None
+
+    def _drop_files(self) -> None:
+        """Remove what wandb has written of this run before."""
+        path = self._folder / "wandb_id"
+        for old in self._files.glob(f"*run-*-{path.read_text().strip()}") if path.exists() else ():
+            shutil.rmtree(old, ignore_errors=True)
 
     def _open(self, wandb, mode: str):
         path = self._folder / "wandb_id"
@@ -106,7 +114,7 @@ class WandbLogger:
         # Only where it matters: `wandb sync` adds the rows of such a run to those on the server, else it replaces them.
         resume = "allow" if known and mode != "offline" else None
         how = {"id": path.read_text(), "mode": mode, "resume": resume, "settings": _settings(wandb)}
-        return wandb.init(dir=self._folder, **how, **self._about)
+        return wandb.init(dir=self._folder.parent, **how, **self._about)
 
 
 def _settings(wandb):

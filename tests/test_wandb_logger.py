@@ -76,8 +76,8 @@ def run_child(body, folder, env, **more):
 
 
 def read_records(folder, env):
-    """What wandb's own reader finds in the one run below ``folder/wandb``, ``{type: [record]}``."""
-    (run,) = (folder / "wandb").glob("*run-*")
+    """What wandb's own reader finds of the run in a folder, ``{type: [record]}``."""
+    (run,) = (folder.parent / "wandb").glob(f"*run-*-{(folder / 'wandb_id').read_text()}")
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(run)]
     text = subprocess.run(
         command, env={**env, "WANDB_ERROR_REPORTING": "false"}, capture_output=True, check=True
@@ -112,7 +112,10 @@ sys.exit(3)
     assert (records["run"][0]["run_group"], records["run"][0]["job_type"]) == ("g", "dense")
     assert records["run"][0]["config"]["update"]["dense"] == {"lr": 0.1}
     assert {"status": "completed", "t_mem": None, "t_gen": 57} in [record["update"] for record in records["summary"]]
-    assert records["metric"][0] | {"glob_name": "*", "step_metric": "epoch"} == records["metric"][0]
+    epoch, others = records["metric"][:2]
+    assert epoch["name"] == "epoch"
+    assert epoch["options"]["hidden"], "no chart of epoch against epoch"
+    assert others | {"glob_name": "*", "step_metric": "epoch"} == others
     assert records["exit"][0]["exit_code"] == 0
 
 
@@ -133,9 +136,7 @@ assert service() == first
 """
     child = run_child(body, tmp_path, env)
     assert (child.returncode, child.stderr) == (0, "")
-    expected = (
-        r"wandb: logging offline \(no API key is configured.*`wandb leet dense/wandb` .*`wandb sync dense/wandb` .*\n"
-    )
+    expected = r"wandb: logging offline \(no API key is configured.*`wandb leet wandb` .*`wandb sync wandb` .*\n"
     assert re.fullmatch(expected, child.stdout)
     for folder in ("dense", "ticket"):
         assert metrics_of(read_records(tmp_path / folder, env)) == ROWS
@@ -266,7 +267,7 @@ logger.finish(SUMMARY)
     server.dead.set()
     output, errors = child.communicate("\n", timeout=LIMIT + 10)
     assert (child.returncode, errors) == (0, "")
-    assert re.fullmatch(r"wandb: the server did not take .*`wandb sync --include-online run/wandb`.*\n", output)
+    assert re.fullmatch(r"wandb: the server did not take .*`wandb sync --include-online wandb`.*\n", output)
     assert metrics_of(read_records(tmp_path / "run", env)) == ROWS
 
 
