@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
 import torch
 
 import prune
@@ -190,6 +191,24 @@ def signalled(number: int, rows: int) -> Iterator[None]:
             signal.raise_signal(number)
 
     with patch.object(Recorder, "observe", signalling):
+        yield
+
+
+class Died(BaseException):
+    """As if the process had been killed: nothing is saved any more."""
+
+
+@contextmanager
+def dying(epoch: int) -> Iterator[None]:
+    """What is trained in the block dies when it has recorded this epoch."""
+    observe = Recorder.observe
+
+    def dies(recorder, at, *more):
+        observe(recorder, at, *more)
+        if at == epoch:
+            raise Died
+
+    with patch.object(Recorder, "observe", dies), pytest.raises(Died):
         yield
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from networks import build, stack, weights_of
-from scripts import call, load
+from scripts import call, dying, load
 
 from configs.base import Dense, MLPConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig
@@ -146,20 +146,11 @@ def test_a_run_on_the_second_gpu_moves(tmp_path):
     ("first", "second"),
     [("cpu", "cpu"), *(pytest.param(*pair, marks=gpu) for pair in itertools.permutations(("cpu", "cuda")))],
 )
-def test_a_run_goes_on_on_the_other_device(first, second, tmp_path, monkeypatch):
+def test_a_run_goes_on_on_the_other_device(first, second, tmp_path):
     config = CONFIGS["mlp"].but(save_every=20)
     one = train(config, tmp_path / "alone", second)
-    observe = trainer.Recorder.observe
-
-    def dies(recorder, epoch, *more):
-        observe(recorder, epoch, *more)
-        if epoch == 33:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(trainer.Recorder, "observe", dies)
-        with pytest.raises(KeyboardInterrupt):
-            train(config, tmp_path / "moved", first)
+    with dying(epoch=33):
+        train(config, tmp_path / "moved", first)
     assert_close(one, train(config, tmp_path / "moved", second))
 
 

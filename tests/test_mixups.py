@@ -6,14 +6,6 @@ from scripts import assert_refused, call, config_file, config_of, run_folders, s
 REUSED = "is finished and is reused"
 
 
-@pytest.fixture
-def runs(place):
-    """A dense run and its ticket."""
-    succeed("main")
-    (dense,), (ticket,) = run_folders("runs")
-    return dense, ticket
-
-
 def test_a_dense_run_named_in_a_config_file_is_held_to_what_flags_say(runs):
     flag = config_file(dense_run=str(runs[0]), gen_threshold=0.123)
     assert_refused(call("prune", flag, "--seed=3"), "--seed 3 describes another dense run")
@@ -33,7 +25,7 @@ def test_two_names_of_one_setting_with_different_values_are_a_mistake(place, fla
 
 
 def test_two_names_of_one_setting_with_one_value_are_none(runs):
-    assert f"{runs[1].name} {REUSED}" in succeed("prune", "--prune_at=30", "--checkpoint=30").out
+    assert f"{runs[1].name} {REUSED}" in succeed("prune", "--prune_at=20", "--checkpoint=20").out
 
 
 def test_scope_and_its_other_name_in_a_config_file(place):

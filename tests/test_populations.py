@@ -1,7 +1,6 @@
 """Populations: each run ends as if it had been trained alone, whatever becomes of the others."""
 
 import shutil
-import time
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scripts import assert_refused, call, run_folders
+from scripts import assert_refused, call, dying, run_folders
 from sweeps import SMALL, done, run_sweep, train_sweep, write
 
 import experiments.recorder
@@ -132,21 +131,12 @@ def test_a_member_that_diverges_does_not_disturb_the_others(tmp_path, in_float64
 
 
 @pytest.mark.numerics
-def test_an_interrupted_member_goes_on_in_a_population_and_alone(tmp_path, monkeypatch, in_float64):
+def test_an_interrupted_member_goes_on_in_a_population_and_alone(tmp_path, in_float64):
     for config in dense_configs(tmp_path / "alone"):
         train_one(config)
-    observe = Recorder.observe
-
-    def dies(recorder, epoch, *more):
-        observe(recorder, epoch, *more)
-        if epoch == 33:
-            raise KeyboardInterrupt
-
     configs = dense_configs(tmp_path / "together")
-    with monkeypatch.context() as patched:
-        patched.setattr(Recorder, "observe", dies)
-        with pytest.raises(KeyboardInterrupt):
-            together(configs)
+    with dying(epoch=33):
+        together(configs)
     assert not done(tmp_path / "together")
     train_one(configs[0])
     together(configs)
@@ -243,14 +233,6 @@ def test_a_population_whose_step_fails_is_reported_for_every_member(place, monke
     assert outcome.status == 1
     assert outcome.out.count("the step fails") == 4, "two dense runs, told at once and at the end"
     assert "0 of 10 runs are done, 10 failed" in outcome
-
-
-def test_the_seconds_of_a_population_are_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(populations, "how_many_fit", lambda training: 1)
-    start = time.perf_counter()
-    folders = together(dense_configs(tmp_path))
-    assert sum(folder.summary()["seconds"] for folder in folders) < time.perf_counter() - start
-    assert [folder.summary()["population"] for folder in folders] == [1, 1, 1]
 
 
 def test_the_memory_of_a_member_is_counted_not_guessed(tmp_path):

@@ -308,27 +308,6 @@ def test_the_first_of_several_iterations_is_the_plain_ticket(place):
     assert "magnitude0.4_global_at30 is finished and is reused" in said
 
 
-def test_iterations_with_a_pruner_that_knows_nothing_of_the_weights(place):
-    succeed("main", "--pruner=random", "--pruning_rate=0.64", "--prune_at=30", "--pruning_iterations=2")
-    masks = [load(run / "mask.pth")["mask"] for run in run_folders("runs")[1]]
-    by_number = {sum(int((~kept).sum()) for kept in mask.values()): mask for mask in masks}
-    (fewer, earlier), (more, later) = sorted(by_number.items())
-    assert (fewer, more) == (round(0.4 * 208), round(0.64 * 208))
-    assert all(bool((earlier[name] | ~later[name]).all()) for name in later)
-
-
-def test_rewinding_to_another_epoch(place):
-    succeed("main", "--prune_at=20", "--rewind_to=10")
-    (dense,), (ticket,) = run_folders("runs")
-    mask, start = load(ticket / "mask.pth")["mask"], load(ticket / "init.pth")
-    there = load(dense / "10.pth")["model"]
-    assert start["epoch"] == 0
-    assert all(start["model"][name].equal(there[name] * kept) for name, kept in mask.items())
-    assert "rewind_to10" in ticket.name
-    succeed("main", "--prune_at=20", "--rewind_to=20")
-    assert_refused(call("main", "--prune_at=20", "--rewind_to=7"), "rewind_to 7", "was not saved", "0, 10, 20, 30")
-
-
 def test_the_trained_weights_are_kept_where_the_start_is_the_masks_own_epoch(place):
     succeed("main", "--prune_at=20", "--rewind_to=prune_at")
     (dense,), (ticket,) = run_folders("runs")

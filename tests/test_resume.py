@@ -264,25 +264,6 @@ def test_killed_in_the_middle_of_a_save_a_run_keeps_the_file_before(place):
 
 
 @pytest.mark.slow
-def test_killed_while_it_saves_all_the_time_a_run_leaves_no_unreadable_file(place):
-    chance = random.Random(2)
-    flags = (*TINY_ENDLESS, "--num_epochs=100000", "--save_every=1")
-    saved = -1
-    for _ in range(6):
-        with Spawned(place, "train", *flags) as run:
-            assert run.wait(lambda: list(place.glob("runs/*/state.pth")))
-            time.sleep(chance.uniform(0, 0.1))
-            run.kill()
-        assert_readable(place / "runs")
-        ((folder,), _) = run_folders("runs")
-        epoch = load(folder / "state.pth")["epoch"]
-        assert epoch >= saved, "what was saved is not lost"
-        saved = epoch
-        assert not (folder / "summary.json").exists()
-    assert saved > 0
-
-
-@pytest.mark.slow
 def test_two_at_once_do_not_both_train(place):
     """Two started together: one trains, the other is refused, or reuses what the first has finished."""
     flags = (*TINY_ENDLESS, "--num_epochs=40")

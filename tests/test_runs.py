@@ -36,7 +36,6 @@ from configs.base import MLPConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 from data.modular import OPERATIONS
 from experiments.build import build_split
-from experiments.folder import RunFolder
 from experiments.reader import list_checkpoints
 from training.loop import Schedule
 
@@ -542,15 +541,6 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(root):
     assert rows_of(other) != rows_of(first)
     for name, weight in load(other / "init.pth")["model"].items():
         assert not torch.equal(weight, load(first / "init.pth")["model"][name])
-
-
-def test_looking_whether_a_folder_is_held_changes_nothing(tmp_path):
-    folder = RunFolder(tmp_path / "run", {})
-    assert not folder.is_held
-    assert not folder.path.exists()
-    with folder.lock():
-        assert folder.is_held
-    assert not folder.is_held
 
 
 # Names
