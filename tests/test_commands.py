@@ -18,17 +18,8 @@ from scripts import REPOSITORY, TINY, TINY_TRANSFORMER, call, load, readings, ro
 from configs.base import Dense, MLPConfig
 from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 
-FREE = "--device=cpu --threads=1"  # not part of a run's identity
 CUT_MNIST = REPOSITORY / "tests" / "fixtures" / "mnist"
 GIFS = [f"{side}_{what}.gif" for side in ("input", "output") for what in ("weights", "spectra")]
-
-
-def shell(command: str, place: Path, **env) -> subprocess.CompletedProcess:
-    """A command line as a user types it; ``python`` and the scripts are the ones under test."""
-    command = re.sub(r"python (\w+\.py)", lambda m: f"{shlex.quote(sys.executable)} {REPOSITORY / m[1]}", command)
-    return subprocess.run(
-        ["bash", "-c", command], cwd=place, capture_output=True, text=True, timeout=300, env={**os.environ, **env}
-    )
 
 
 def run(command: str, size: tuple[str, ...] = TINY, draw: bool = False):
@@ -167,22 +158,6 @@ def test_the_stages_one_after_another(place):
 
 
 # ---- as processes, the way a user starts them
-
-
-@pytest.mark.slow
-def test_a_loop_over_rates_in_a_shell(place):
-    flags = f"--num_epochs 20 --p 7 --d_emb 8 --d_model 6 {FREE}"
-    loop = (
-        f"for rate in 0.2 0.9; do python main.py --pruning_rate=$rate --prune_at=generalization {flags} || exit; done"
-    )
-    done = shell(loop, place)
-    assert (done.returncode, done.stderr) == (0, "")
-    (dense,), tickets = run_folders(place / "runs")
-    assert done.stdout.count(f"runs/{dense.name} is finished and is reused") == 1
-    assert [load(ticket / "mask.pth")["pruning_rate"] for ticket in tickets] == pytest.approx([0.2, 0.9], abs=0.01)
-    for script, config in (("train", "config"), ("prune", "config_pruning")):
-        asked = shell(f"python {script}.py --config configs/{config}.py {flags} --root fresh", place)
-        assert (asked.returncode, asked.stderr) == (0, "")
 
 
 # Each room with those that it may import besides itself.

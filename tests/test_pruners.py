@@ -88,29 +88,6 @@ def test_grasp_is_an_explicit_hessian_times_the_gradient(kind, pruner, temperatu
     assert float(found[place]) == pytest.approx(float((ends[0] - ends[1]) / (4 * step)), rel=1e-4)
 
 
-def test_the_sign_of_grasp_on_two_weights():
-    """L = (a^2 + 10 b^2) / 2 at (1, 1): H g = (1, 100). Removing b lowers the gradient's norm most, so that it is kept."""
-    loss = lambda logits, y: (logits**2 * torch.tensor([1.0, 10.0], dtype=torch.float64)).sum() / 2
-
-    class Fixed(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = torch.nn.Parameter(torch.ones(1, 2))
-
-        def encode(self, x):
-            return x
-
-        def forward(self, x):
-            return self.weight
-
-    fixed = Fixed()
-    scores = score(
-        "grasp", Network(dict(fixed.state_dict()), fixed, torch.ones(1), torch.ones(1), loss), torch.Generator()
-    )
-    assert scores["weight"].tolist() == [[1.0, 100.0]]
-    assert make_mask(scores, 0.5)["weight"].tolist() == [[False, True]]
-
-
 @pytest.mark.parametrize("kind", ["mlp", "image"])
 def test_synflow_is_conserved_layer_by_layer_and_neuron_by_neuron(kind):
     network = network_of(kind)

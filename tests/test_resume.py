@@ -84,11 +84,9 @@ def test_a_signal_that_comes_while_another_is_caught_is_not_lost():
     assert all(signal.getsignal(number) is not None for number in STOPPING)
 
 
-def test_leftovers_of_a_killed_process_do_not_hurt(place):
-    succeed("train", "--root=clean")
-    ((clean,), _) = run_folders("clean")
-    folder = place / "runs" / clean.name
-    folder.mkdir(parents=True)
+def test_leftovers_of_a_killed_process_do_not_hurt(dense, place):
+    folder, clean = dense, dense.rename(place / "clean")
+    folder.mkdir()
     for name in ("lock", ".config.json.a1b2c3.tmp"):  # killed while it wrote config.json
         (folder / name).write_text('{"kin')
     succeed("train")
@@ -106,12 +104,9 @@ def test_leftovers_of_a_killed_process_do_not_hurt(place):
 @pytest.mark.parametrize(
     "lost", [["state.pth"], ["state.pth", "init.pth", "10.pth"], ["metrics.csv"], ["final.pth", "20.pth"]]
 )
-def test_an_unfinished_run_that_lost_files_still_gets_the_same_numbers(place, lost):
-    succeed("train")
-    ((folder,), _) = run_folders("runs")
-    whole = shutil.copytree(folder, place / "whole")
-    (folder / "summary.json").unlink()
-    for name in lost:
+def test_an_unfinished_run_that_lost_files_still_gets_the_same_numbers(dense, lost):
+    folder, whole = dense, shutil.copytree(dense, "whole")
+    for name in ("summary.json", *lost):
         (folder / name).unlink()
     outcome = succeed("train")
     assert ("goes on" in outcome.out) == ("state.pth" not in lost)
