@@ -111,8 +111,12 @@ WRONG_FLAGS = """
     prune --rewind_to=11: rewind_to 11: it was not saved ... saved are 0, 10, 20, 30
     # empty
     train --root=: --root is empty
+    prune --dense_run=: --dense_run is empty
     main --config=: --config is empty
     prune --mask=: mask must be a mask.pth or the folder of a ticket
+    # two names of one setting
+    main --prune_at=init --checkpoint=generalization: --prune_at ... --checkpoint ... two names of one setting
+    prune --checkpoint=generalization --prune-at init: --prune_at ... --checkpoint ... two names of one setting
     # the Transformer
     train --config=configs/config_transformer.py --num_heads=4: d_model 6 is not divisible by num_heads 4
     train --config=configs/config_transformer.py --num_heads=0: num_heads must be

@@ -19,38 +19,12 @@ from configs.base import Dense, MLPConfig
 from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 
 CUT_MNIST = REPOSITORY / "tests" / "fixtures" / "mnist"
-GIFS = [f"{side}_{what}.gif" for side in ("input", "output") for what in ("weights", "spectra")]
 
 
 def run(command: str, size: tuple[str, ...] = TINY, draw: bool = False):
     """The same in this process, with the flags that make it tiny."""
     script, *flags = shlex.split(command, comments=True)[1:]
     return succeed(script.removesuffix(".py"), *flags, size=size, draw=draw)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("size", "dense_config", "ticket_config", "kind"),
-    [
-        (TINY, "configs/config.py", "configs/config_pruning.py", "mlp"),
-        (TINY_TRANSFORMER, "configs/config_transformer.py", "configs/config_pruning_transformer.py", "transformer"),
-    ],
-    ids=["mlp", "transformer"],
-)
-def test_train_prune_visualize(place, size, dense_config, ticket_config, kind):
-    outcome = run(f"python train.py --config {dense_config}", size, draw=True)
-    (dense,), _ = run_folders("runs")
-    assert dense.name.startswith(f"{kind}_multiply_seed42")
-    assert f"run folder: {dense}" in outcome.out
-    outcome = run(f"python prune.py --config {ticket_config}", size, draw=True)
-    (_,), (ticket,) = run_folders("runs")
-    for text in (f"{dense} (dense)", f"{ticket} (ticket)", f"picture       {ticket / 'comparison.png'}"):
-        assert text in outcome.out
-    assert load(ticket / "mask.pth")["source"]["epoch"] == 30
-    flags = f"--grok_weight_path {dense / 'final.pth'} --weight_folder {dense} --ticket_folder {ticket}"
-    succeed("visualize", *flags.split(), "--output_folder", "pictures", size=())
-    for name in GIFS:
-        assert (place / "pictures" / name).read_bytes().startswith(b"GIF8")
 
 
 def test_main_tells_the_whole_story(place):

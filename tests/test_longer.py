@@ -101,8 +101,9 @@ def test_what_is_no_shorter_run_of_it_is_left_alone(dense, other):
 
 
 def test_a_damaged_one_and_one_that_has_not_ended_by_itself_are_left_alone(dense):
-    succeed("train", "--num_epochs=20", "--stopping_thresh=100")
-    assert "goes on" not in succeed("train", "--num_epochs=40", "--stopping_thresh=100").out
+    stopped = ("--stopping_thresh=100", "--root=stopped")
+    succeed("train", "--num_epochs=20", *stopped)
+    assert "goes on" not in succeed("train", "--num_epochs=40", *stopped).out
     succeed("train", "--num_epochs=40", "--root=alone")
     for lost in ("state.pth", "summary.json", "10.pth", "20.pth gone"):
         shutil.copytree("runs", lost)

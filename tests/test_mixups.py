@@ -1,6 +1,5 @@
 """Settings that could be taken for one another: two names of one, another dense run than the one that is named."""
 
-import pytest
 from scripts import assert_refused, call, config_file, config_of, run_folders, succeed
 
 REUSED = "is finished and is reused"
@@ -16,14 +15,6 @@ def test_a_dense_run_named_in_a_config_file_is_held_to_what_flags_say(runs):
     assert config_of(other)["asked_for"][0]["dense"] == config_of(runs[0])["asked_for"][0]
 
 
-@pytest.mark.parametrize(
-    "flags", [["--prune_at=init", "--checkpoint=generalization"], ["--checkpoint=generalization", "--prune-at", "init"]]
-)
-def test_two_names_of_one_setting_with_different_values_are_a_mistake(place, flags):
-    for script in ("main", "prune"):
-        assert_refused(call(script, *flags), "--prune_at", "--checkpoint", "two names of one setting")
-
-
 def test_two_names_of_one_setting_with_one_value_are_none(runs):
     assert f"{runs[1].name} {REUSED}" in succeed("prune", "--prune_at=20", "--checkpoint=20").out
 
@@ -32,18 +23,6 @@ def test_scope_and_its_other_name_in_a_config_file(place):
     succeed("train")
     for values, scope in (({"global_pruning": False}, "local"), ({"scope": "local", "global_pruning": True}, "global")):
         assert f"magnitude0.6_{scope}_at30" in succeed("main", "--stage=prune", config_file(**values)).out
-
-
-@pytest.mark.parametrize("name", ["config", "dense_run"])
-def test_an_empty_flag_is_a_mistake(place, name):
-    assert_refused(call("prune", f"--{name}="), f"--{name}", "empty")
-
-
-def test_the_command_that_main_suggests_is_about_the_same_dense_run(runs):
-    said = succeed("main").out
-    assert "with the same command and --prune_at=init" in said
-    succeed("main", "--prune_at=init", "--stage=prune")
-    assert len(run_folders("runs")[0]) == 1
 
 
 def test_naming_the_task_or_model_that_is_there_changes_nothing(place):

@@ -97,6 +97,7 @@ def test_the_scripts_share_their_runs(story, place):
 
 def test_what_main_says_of_mnist(story):
     _, said = story
+    assert (MnistTicketConfig().memorization_epoch, MnistTicketConfig().generalization_epoch) == (1_000, 100_000)
     assert "t_gen (test acc >= 0.8)" in said
     assert "dense mnist" not in said.split("run folders")[1]
     assert "frequenc" not in said
@@ -136,18 +137,6 @@ def test_the_density_of_each_layer_is_printed(story):
         assert re.search(row, again), name
     total = sum(kept.numel() for kept in mask.values())
     assert sum(int(kept.sum()) for kept in mask.values()) == total - round(0.6 * total)
-
-
-def test_memorization_is_epoch_1000_and_generalization_the_last(place):
-    assert (MnistTicketConfig().memorization_epoch, MnistTicketConfig().generalization_epoch) == (1_000, 100_000)
-    flags = ("--num_epochs=1200", "--save_every=1000", "--train_size=20", "--d_model=8", "--weight_scale=1")
-    works("train_mnist", *flags)
-    (dense,), _ = run_folders("runs")
-    assert list(list_checkpoints(dense)) == [0, 100, 200, 500, 1000, 1200]
-    for prune_at, epoch in (("init", 0), ("memorization", 1000), ("generalization", 1200)):
-        said = works("main", "--dataset=mnist", "--stage=prune", f"--prune_at={prune_at}", *flags).out
-        assert f"(epoch {epoch:,}, train acc" in said
-    assert {path.name.rsplit("_at", 1)[1] for path in run_folders("runs")[1]} == {"0", "1000", "1200"}
 
 
 @pytest.mark.parametrize("batch_size", [None, 40])

@@ -120,18 +120,18 @@ def test_synflow_needs_no_data_and_gives_attention_no_score():
         assert bool((values == 0).all()) == name.endswith(("W_Q", "W_K")), name
 
 
-@pytest.mark.parametrize("pruner", ["snip", "grasp", "synflow"])
+@pytest.mark.parametrize("pruner", SCORERS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_scorer_leaves_the_network_as_it_is(kind, pruner):
     network = network_of(kind)
     before = {name: weight.clone() for name, weight in network.model.state_dict().items()}
-    first = score(pruner, network, torch.Generator())
-    again = score(pruner, network, torch.Generator())
+    first, again = (score(pruner, network, generator(0, "mask")) for _ in range(2))
     for name, weight in network.model.state_dict().items():
         assert weight.equal(before[name])
         assert first[name].equal(again[name])
         assert first[name].shape == weight.shape
         assert bool(first[name].isfinite().all())
+        assert not first[name].requires_grad
 
 
 @settings(deadline=None, max_examples=30)

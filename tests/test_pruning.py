@@ -94,22 +94,6 @@ def test_scores_without_a_contiguous_layout_are_ranked_in_their_own_order():
     assert torch.equal(mask["v"], matrix >= 3)
 
 
-@pytest.mark.parametrize("scope", SCOPES)
-def test_magnitude_removes_the_smallest_weights_whatever_their_sign(scope):
-    weights = weights_of(build("transformer"))
-    mask = make_mask(score("magnitude", Network(weights), torch.Generator()), 0.6, scope)
-    groups = [list(weights)] if scope == "global" else [[name] for name in weights]
-    for group in groups:
-        kept = torch.cat([weights[name].abs()[mask[name]] for name in group])
-        gone = torch.cat([weights[name].abs()[~mask[name]] for name in group])
-        assert gone.max() < kept.min()
-        assert len(gone) == round(0.6 * (len(gone) + len(kept)))
-        for side in (kept, gone):
-            assert len(side) > 10
-    signs = torch.cat([weight[mask[name]].sign() for name, weight in weights.items()])
-    assert signs.min() < 0 < signs.max()
-
-
 def test_random_scores_come_from_the_generator_alone():
     weights = weights_of(build("mlp"))
 
@@ -135,24 +119,6 @@ def test_random_masks_are_spread_over_all_of_a_matrix():
     mask = make_mask(score("random", Network({"w": torch.zeros(100, 100)}), torch.Generator().manual_seed(0)), 0.6)["w"]
     for axis in (0, 1):
         assert abs(mask.double().mean(axis) - 0.4).max() < 5 * (0.24 / 100) ** 0.5
-
-
-@pytest.mark.parametrize("pruner", ["magnitude", "random"])  # the others are in test_pruners.py
-def test_only_tensors_with_two_or_more_axes_are_scored(pruner):
-    weights = {"bias": torch.ones(3), "w": torch.ones(2, 3), "scale": torch.tensor(1.0), "conv": torch.ones(2, 3, 1)}
-    scores = score(pruner, Network(weights), torch.Generator())
-    assert {name: matrix.shape for name, matrix in scores.items()} == {"w": (2, 3), "conv": (2, 3, 1)}
-    assert list(scores) == ["w", "conv"], "in the order of the weights, which breaks ties"
-
-
-@pytest.mark.parametrize("pruner", ["magnitude", "random"])
-def test_scoring_leaves_the_weights_and_their_graph_alone(pruner):
-    model = build("mlp")
-    before = weights_of(model)
-    scores = score(pruner, Network(dict(model.named_parameters())), torch.Generator())
-    assert all(torch.equal(weight, before[name]) for name, weight in model.named_parameters())
-    assert not any(matrix.requires_grad for matrix in scores.values())
-    assert all(bool(matrix.isfinite().all()) for matrix in scores.values())
 
 
 @pytest.mark.parametrize("scope", SCOPES)

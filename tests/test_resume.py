@@ -105,7 +105,7 @@ def test_leftovers_of_a_killed_process_do_not_hurt(dense, place):
     "lost", [["state.pth"], ["state.pth", "init.pth", "10.pth"], ["metrics.csv"], ["final.pth", "20.pth"]]
 )
 def test_an_unfinished_run_that_lost_files_still_gets_the_same_numbers(dense, lost):
-    folder, whole = dense, shutil.copytree(dense, "whole")
+    folder, whole = dense, shutil.copytree(dense, Path("whole"))
     for name in ("summary.json", *lost):
         (folder / name).unlink()
     outcome = succeed("train")

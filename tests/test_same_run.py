@@ -285,13 +285,6 @@ def test_a_control_of_a_config_file_trains_too(place):
     assert reused("main", own(text)).count(REUSED) == 2
 
 
-def test_a_table_of_torch_functions_is_no_code_of_the_run(place):
-    for activation in ("relu", "gelu"):
-        succeed("train", f"--act_type={activation}")
-    rooms = {name.split("/")[0] for run in run_folders("runs")[0] for name in config_of(run)["code"]}
-    assert rooms == {"data", "models", "pruning", "training"}
-
-
 # Two runs with the same settings, two settings of the same run
 
 

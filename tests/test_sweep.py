@@ -16,7 +16,7 @@ from configs.sweep import Sweep
 from configs.ticket import MLPTicketConfig
 from experiments import queue, trainer
 from experiments.folder import RunFolder
-from experiments.queue import Planned, plan, work
+from experiments.queue import Planned
 from reporting.study import STUDIES
 
 POPULATIONS = pytest.mark.parametrize("population", [False, True])
@@ -178,20 +178,6 @@ def test_a_control_that_means_nothing_is_done_and_no_failure(module, population,
         assert "1 of 2 runs are finished" in run_sweep("--collect", "--output=out")
 
 
-@POPULATIONS
-def test_a_run_that_another_command_made_elsewhere_is_done(module, population):
-    """It was looked up where it is to be made, before the other command made it under another name."""
-    train_sweep("--seeds=0")
-    runs = plan([Sweep(MLPTicketConfig(**SMALL, pruning_rate=0.3), seeds=(0,))])
-    elsewhere = Path("runs/elsewhere")
-    next(Path("runs").glob("*__magnitude0.3_global_at30")).rename(elsewhere)
-    runs[1].folder = RunFolder(elsewhere.with_name("not there"), {})
-    before = snapshot("runs")
-    assert work(runs, 0, population) == []
-    assert runs[1].folder.path == elsewhere
-    assert snapshot("runs") == before
-
-
 # ---- what goes wrong
 
 
@@ -348,13 +334,3 @@ def test_a_lock_that_cannot_be_taken_is_one_line_that_names_the_flag(module, no_
     for outcome in (run_sweep(), run_sweep("--workers=1"), call("train")):
         assert_refused(outcome, "no lock can be taken on this file system (No locks available)", "--no_locks", "--root")
     assert not done()
-
-
-def test_what_is_held_is_said_and_not_touched(module):
-    train_sweep("--seeds=0")
-    (dense,), _ = run_folders("runs")
-    flags = [f"--{name}={value}" for name, value in SMALL.items()]
-    with RunFolder(dense, {}).lock():
-        refused = call("train", *flags, "--seed=0", size=())
-        assert_refused(refused, "is being trained by another process (pid", "wait for it")
-        assert "5 of 5 runs are done" in train_sweep("--seeds=0"), "a finished run needs no lock"
