@@ -90,6 +90,11 @@ def assert_refused(outcome: Outcome, *words: str) -> None:
     assert len(outcome.err) < 600, outcome.err
 
 
+def lines(table: str) -> list[str]:
+    """The cases that a text lists, a line each; lines with ``#`` are headings."""
+    return [line.strip() for line in table.strip().splitlines() if "# " not in line]
+
+
 def config_file(made_by: str = "MLPTicketConfig", name: str = "mine.py", **values) -> str:
     """The flag that names a config file, written into the working directory, of a ticket, by default of the MLP."""
     Path(name).write_text(f"from configs.ticket import {made_by}\n\nconfig = {made_by}(**{values!r})\n")

@@ -25,6 +25,7 @@ from scripts import (
     call,
     change_json,
     config_of,
+    lines,
     load,
     run_folders,
     snapshot,
@@ -134,7 +135,7 @@ WRONG_FLAGS = """
 SIZES = {"sweep": (), "--config=configs/config_transformer.py": TINY_TRANSFORMER}
 
 
-@pytest.mark.parametrize("case", [line.strip() for line in WRONG_FLAGS.strip().splitlines() if "# " not in line])
+@pytest.mark.parametrize("case", lines(WRONG_FLAGS))
 def test_a_wrong_flag(runs, place, case, monkeypatch):
     command, words = case.split(": ", 1)
     script, *flags = command.split()
@@ -419,30 +420,37 @@ def test_a_damaged_config_of_an_unfinished_or_a_named_run(unfinished, runs, plac
     assert snapshot(place) == before
 
 
-@pytest.mark.parametrize(
-    ("file", "name", "value"),
-    [
-        ("config.json", "content", {}),
-        ("config.json", "content", {"data": None}),
-        ("config.json", "asked_for", []),
-        ("config.json", "asked_for", [{"task": "modular"}, None]),
-        ("config.json", "id", 7),
-        ("config.json", "code", None),
-        ("config.json", "population", "no"),
-        ("config.json", "training", []),
-        ("config.json", "config", "none"),
-        ("summary.json", "status", 1),
-        ("summary.json", "seconds", None),
-        ("summary.json", "best_test_acc", "high"),
-        ("summary.json", "kept_per_matrix", {"W_E": [5, 3]}),
-        ("summary.json", "kept_per_matrix", {"W_E": [1.5, "3"]}),
-    ],
-)
-def test_a_value_of_the_wrong_type(runs, place, file, name, value):
-    change_json(runs[0] / file, **{name: value})
+WRONG_VALUES = """
+    config.json: {"content": {}}
+    config.json: {"content": {"data": null}}
+    config.json: {"asked_for": []}
+    config.json: {"asked_for": [{"task": "modular"}, null]}
+    config.json: {"id": 7}
+    config.json: {"code": null}
+    config.json: {"machine": []}
+    config.json: {"population": "no"}
+    config.json: {"threads": "1"}
+    config.json: {"training": []}
+    config.json: {"mask_weights": 1}
+    config.json: {"config": "none"}
+    summary.json: {"status": 1}
+    summary.json: {"weights": "many"}
+    summary.json: {"seconds": null}
+    summary.json: {"best_test_acc": "high"}
+    summary.json: {"epochs": "30"}
+    summary.json: {"kept_per_matrix": {"W_E": 5}}
+    summary.json: {"kept_per_matrix": {"W_E": [5, 3]}}
+    summary.json: {"kept_per_matrix": {"W_E": [1.5, "3"]}}
+"""
+
+
+@pytest.mark.parametrize("case", lines(WRONG_VALUES))
+def test_a_value_of_the_wrong_type(runs, place, case):
+    file, value = case.split(": ", 1)
+    change_json(runs[0] / file, **json.loads(value))
     before = snapshot(place)
     if file == "summary.json":
-        assert_refused(call("train"), "summary.json is damaged", f"{name} is ")
+        assert_refused(call("train"), "summary.json is damaged", f"{next(iter(json.loads(value)))} is ")
     else:
         assert_refused(call("train"), "config.json is damaged")
         assert_refused(call("prune", "--prune_at=10"), "config.json is damaged")

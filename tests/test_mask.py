@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from scripts import assert_refused, bits, call, config_of, load, run_folders, snapshot, succeed
+from scripts import assert_refused, bits, call, config_of, lines, load, run_folders, snapshot, succeed
 
 from experiments.identity import hash_of
 
@@ -116,8 +116,8 @@ def test_what_gives_no_mask_is_one_line_and_nothing_is_written(runs):
     succeed("train", "--seed=0", "--d_model=5")
     files = lambda: {name for name, content in snapshot(Path("runs")).items() if content is not None}
     before = files()
-    for case in WRONG.strip().splitlines():
-        flags, words = case.strip().split(": ", 1)
+    for case in lines(WRONG):
+        flags, words = case.split(": ", 1)
         flags = flags.replace("DENSE", str(dense)).replace("TICKET", str(ticket)).split()
         assert_refused(call("prune", "--seed=0", *flags), *words.split(" ... "))
     assert files() == before

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scripts import REPOSITORY, assert_refused, call, load, run_folders, snapshot, succeed
+from scripts import REPOSITORY, assert_refused, call, lines, load, run_folders, snapshot, succeed
 from test_bad_input import Payload
 
 from common.errors import UserError
@@ -341,7 +341,7 @@ WRONG_FLAGS = """
 """
 
 
-@pytest.mark.parametrize("case", map(str.strip, WRONG_FLAGS.strip().splitlines()))
+@pytest.mark.parametrize("case", lines(WRONG_FLAGS))
 def test_wrong_flags(file, place, case):
     flags, words = case.split(": ", 1)
     before = snapshot(place)

@@ -148,13 +148,16 @@ def test_a_mask_may_be_that_of_another_seed_or_operation(place):
     assert all(f"| {name} " in collected.out for name in ("own", "of the next seed", "of addition"))
 
 
-@POPULATIONS
+BY_CONTENT = [{"pruner": "random", "pruning_rate": 0.0}, {"pruning_rate": 0.0}]
+
+
 @pytest.mark.parametrize(
-    ("settings", "trained"),
+    ("settings", "trained", "population"),
     [
-        ([{"weight_decay": 2, "pruning_rate": 0.3}, {"weight_decay": 2.0, "pruning_rate": 0.6}], 3),
-        ([{"prune_at": "10"}, {"prune_at": "generalization", "generalization_epoch": 10}], 2),
-        ([{"pruner": "random", "pruning_rate": 0.0}, {"pruning_rate": 0.0}], 2),  # by what they contain
+        ([{"weight_decay": 2, "pruning_rate": 0.3}, {"weight_decay": 2.0, "pruning_rate": 0.6}], 3, False),
+        ([{"prune_at": "10"}, {"prune_at": "generalization", "generalization_epoch": 10}], 2, True),
+        (BY_CONTENT, 2, False),
+        (BY_CONTENT, 2, True),
     ],
 )
 def test_settings_that_mean_one_run_train_it_once(module, settings, trained, population):

@@ -129,8 +129,7 @@ def test_main_trains_it_and_its_ticket(place, name):
     for control in ("same_logits", "shuffled"):
         outcome = succeed("prune", *flags, f"--control={control}", size=())
         assert ("nothing is trained" in outcome) == (name == "regression" and control == "same_logits")
-    for pruner in ("snip", "synflow"):
-        succeed("prune", *flags, f"--pruner={pruner}", size=())
+    succeed("prune", *flags, f"--pruner={'synflow' if name == 'parity' else 'snip'}", size=())
 
 
 @pytest.mark.parametrize(
