@@ -4,7 +4,7 @@ PYTHON ?= python3
 PIP_FLAGS ?=
 
 # One thread for each of pytest's processes, where the environment does not say otherwise.
-PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -n auto
+PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} .venv/bin/python -m pytest -n auto --dist loadfile
 
 .PHONY: run test check results notebook lint slurm gpu clean
 run: .venv/run.ok

@@ -33,8 +33,8 @@ def _never_raises(method):
 class WandbLogger:
     """Logs one run. ``WANDB_MODE`` decides how, if it is set; else online where a key is configured, offline elsewhere.
 
-    ``folder`` is the run's, and holds wandb's id of it in ``wandb_id``. Wandb's files of all runs of a root lie beside the run folders in
-    ``wandb``, so that a dense run and its tickets are seen together.
+    ``folder`` is the run's and holds wandb's id of it, ``wandb_id``. Wandb's files of all runs of a root lie beside them, in
+    ``root/wandb``, so that a dense run and its tickets are seen together.
     ``resumed_rows`` were recorded before an interruption: offline they are logged anew, so that one file holds the whole
     history; online those that the server has already are left out. ``about`` goes to wandb.init: project, name, group (the
     dense run), job_type (dense or ticket), tags, config.

@@ -1,10 +1,15 @@
 """No test sees or touches what is the user's: the home folder, the wandb account, the runs."""
 
+import functools
+import inspect
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+import tyro
+from scripts import change_json, run_folders, succeed
 
 from experiments import ingredients, trainer
 
@@ -22,11 +27,21 @@ def sealed(tmp_path_factory):
         patch.setenv("HOME", str(home))
         patch.setenv("MPLCONFIGDIR", str(home / "matplotlib"))
         patch.setenv("WANDB_MODE", "disabled")
-        patch.setenv(
-            "OMP_WAIT_POLICY", "passive"
-        )  # threads that spin while they wait starve each other on a busy machine
+        patch.setenv("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait starve each other
         patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS.parent), str(TESTS)]))  # for processes of their own
         yield home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick():
+    """What takes a fifth of the time of each call of a script, and what no test is about: it waits for the disk, and it reads
+    the texts of the same classes again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        patch.setattr(inspect, "getsource", functools.cache(inspect.getsource))
+        tokens = tyro._docstrings._ClassTokenization
+        patch.setattr(tokens, "make", staticmethod(functools.cache(tokens.make)))
+        yield
 
 
 @pytest.fixture
@@ -34,6 +49,30 @@ def place(tmp_path, monkeypatch):
     """An empty folder, which is the working directory; run folders go to ``place / "runs"``."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """The root of a tiny dense run and its ticket from epoch 20; a test works on a copy, ``runs`` or ``dense``."""
+    root = tmp_path_factory.mktemp("tiny") / "runs"
+    succeed("main", "--prune_at=20", f"--root={root}")
+    return root
+
+
+@pytest.fixture
+def runs(tiny, place):
+    """The folders of a dense run and its ticket from epoch 20, in ``place / "runs"``."""
+    shutil.copytree(tiny, "runs")
+    (dense,), (ticket,) = run_folders("runs")
+    change_json(ticket / "config.json", dense_run=str(dense))
+    return dense, ticket
+
+
+@pytest.fixture
+def dense(runs):
+    """The folder of the dense run, which is alone in ``place / "runs"``."""
+    shutil.rmtree(runs[1])
+    return runs[0]
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
 import torch
 
 import prune
@@ -87,6 +88,11 @@ def assert_refused(outcome: Outcome, *words: str) -> None:
     assert outcome.err.startswith("error: "), outcome.err
     assert len(outcome.err.strip().splitlines()) == 1, outcome.err
     assert len(outcome.err) < 600, outcome.err
+
+
+def lines(table: str) -> list[str]:
+    """The cases that a text lists, a line each; lines with ``#`` are headings."""
+    return [line.strip() for line in table.strip().splitlines() if "# " not in line]
 
 
 def config_file(made_by: str = "MLPTicketConfig", name: str = "mine.py", **values) -> str:
@@ -190,6 +196,24 @@ def signalled(number: int, rows: int) -> Iterator[None]:
             signal.raise_signal(number)
 
     with patch.object(Recorder, "observe", signalling):
+        yield
+
+
+class Died(BaseException):
+    """As if the process had been killed: nothing is saved any more."""
+
+
+@contextmanager
+def dying(epoch: int) -> Iterator[None]:
+    """What is trained in the block dies when it has recorded this epoch."""
+    observe = Recorder.observe
+
+    def dies(recorder, at, *more):
+        observe(recorder, at, *more)
+        if at == epoch:
+            raise Died
+
+    with patch.object(Recorder, "observe", dies), pytest.raises(Died):
         yield
 
 

@@ -23,6 +23,8 @@ def slow_rule(epochs, accuracies, threshold, diverged_of=None):
             verdicts[t] = "holds" if below * 100 <= 5 * len(seen) else "refuted"
         else:
             verdicts[t] = "refuted" if below * 100 > 5 * window else "undecided"
+        if verdicts[t] == "holds":
+            break  # it is the first that does
     first = min(verdicts, default=None)
     t_gen = min((t for t, verdict in verdicts.items() if verdict == "holds"), default=None)
     undecided = min((t for t, verdict in verdicts.items() if verdict == "undecided"), default=None)

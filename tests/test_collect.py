@@ -77,11 +77,11 @@ def test_it_goes_below_the_root_unless_told_otherwise_and_changes_no_run(runs):
 
 
 def test_how_many_rows_older_code_has_trained_is_said(runs):
-    assert "older code" not in run_sweep("--collect", "--output=out").out
+    assert "older versions" not in run_sweep("--collect", "--output=out").out
     for ticket in run_folders(runs)[1][:2]:
         made_by_older_code(ticket)
     outcome = run_sweep("--collect", "--output=out")
-    assert "older code has trained 2 of 10 runs, such as " in outcome
+    assert "older versions of training/loop.py have trained 2 of 10 runs, such as " in outcome
     assert len(collected()) == 8, "they are rows like the others"
 
 

@@ -1,11 +1,11 @@
 """Controls by themselves, against what they promise, and through the command line for every kind of run."""
 
-import json
+import itertools
 import math
+import shutil
 from dataclasses import replace
 
 import pytest
-import scripts
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,19 +17,17 @@ from scripts import (
     assert_refused,
     assert_same_run,
     call,
+    config_of,
     load,
     rows_of,
     run_folders,
     succeed,
+    summary_of,
 )
 from torch.func import functional_call
 
 from common.errors import NothingToDo, UserError
 from common.randomness import generator
-from configs.ticket import MLPTicketConfig
-from experiments import trainer
-from experiments.populations import train_population
-from experiments.trainer import train_one
 from models import MLP, ImageMLP, Transformer
 from pruning.controls import CONTROLS, Setting, swap_edges
 from pruning.masks import make_mask
@@ -194,25 +192,30 @@ def test_vectors_are_no_part_of_a_control(control):
 # ---- through the scripts
 
 
-@pytest.mark.parametrize(
-    ("kind", "control"),
-    [("mlp", control) for control in CONTROLS]
-    + [
-        (kind, control)
-        for kind in ("transformer", "mnist")
-        for control in ("shuffled", "same_l2_logits", "pruned_neurons")
-    ],
-)
-def test_every_control_trains_and_its_folder_holds_what_it_trained_from(place, kind, control):
-    outcome = succeed("main", f"--control={control}", "--prune_at=30", "--retrain_num_epochs=3", size=SIZES[kind])
-    (dense,), controls = run_folders("runs")
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory):
+    """For each kind of network the root of a dense run."""
+    found = {kind: tmp_path_factory.mktemp(kind) for kind in SIZES}
+    for kind, root in found.items():
+        succeed("main", "--stage=train_full", f"--root={root}", size=SIZES[kind])
+    return found
+
+
+EVERYWHERE = ("shuffled", "same_l2_logits", "pruned_neurons")
+OF_ALL_KINDS = [("mlp", name) for name in CONTROLS] + list(itertools.product(("transformer", "mnist"), EVERYWHERE))
+
+
+@pytest.mark.parametrize(("kind", "control"), OF_ALL_KINDS)
+def test_every_control_trains_and_its_folder_holds_what_it_trained_from(roots, kind, control):
+    flags = (f"--control={control}", "--prune_at=30", "--retrain_num_epochs=3", f"--root={roots[kind]}")
+    outcome = succeed("main", *flags, size=SIZES[kind])
+    (dense,), controls = run_folders(roots[kind])
+    controls = [run for run in controls if config_of(run)["config"]["control"] == control]
     if not controls:
         assert (control, "nothing is trained" in outcome.out) == ("pruned_neurons", True)
         return
     (run,) = controls
-    stored = json.loads((run / "config.json").read_text())
-    assert stored["config"]["control"] == control
-    assert (stored["content"]["logit_multiplier"] is None) == ("logits" not in control)
+    assert (config_of(run)["content"]["logit_multiplier"] is None) == ("logits" not in control)
     start, init = load(run / "init.pth")["model"], load(dense / "init.pth")["model"]
     has_mask = not control.startswith("same")
     assert (run / "mask.pth").exists() == has_mask
@@ -222,9 +225,6 @@ def test_every_control_trains_and_its_folder_holds_what_it_trained_from(place, k
         if control in ("shuffled", "shuffled_degrees", "inverted", "pruned_neurons"):
             assert all(start[name].equal(init[name] * kept) for name, kept in mask.items())
     assert f"| {control}" in outcome.out
-    assert "is reused" in succeed(
-        "main", f"--control={control}", "--prune_at=30", "--retrain_num_epochs=3", size=SIZES[kind]
-    )
 
 
 def test_the_logits_of_a_run_are_multiplied_and_the_std_of_the_ticket_is_its_own(place):
@@ -236,49 +236,14 @@ def test_the_logits_of_a_run_are_multiplied_and_the_std_of_the_ticket_is_its_own
     assert rows_of(run_folders("runs")[0][0])[0][column] > 1.05 * first[0]
 
 
-def raises(config, error):
-    raise error
-
-
-def test_a_population_of_controls_has_a_multiplier_each(place, in_float64, monkeypatch):
-    monkeypatch.setattr(trainer, "plot_curves", scripts._touch)
-    base = MLPTicketConfig(
-        fn_name="multiply", p=7, frac_train=0.5, d_emb=8, d_model=6, lr=0.01, num_epochs=40, save_every=10, device="cpu"
-    )
-    configs = [base.but(control=control) for control in (None, "same_logits", "same_l2_logits", "same_l2", "reinit")]
-    folders = {}
-    for root in ("alone", "together"):
-        train_one(base.but(root=root).dense())
-        own = [config.but(root=root) for config in configs]
-        together = train_population(own, raises) if root == "together" else [train_one(config) for config in own]
-        folders[root] = [folder.path for folder in together]
-    for one, other in zip(folders["alone"], folders["together"], strict=True):
-        for row, same in zip(rows_of(one), rows_of(other), strict=True):
-            assert row == pytest.approx(same, rel=1e-9), one.name
-
-
-def test_an_interrupted_control_goes_on_bit_for_bit(place):
+def test_a_longer_control_goes_on_bit_for_bit(dense):
     flags = ("--control=same_l2_logits", "--prune_at=30")
-    for root in ("one", "parts"):
-        succeed("train", f"--root={root}")
-    succeed("prune", *flags, "--retrain_num_epochs=250", "--root=one")
-    succeed("prune", *flags, "--retrain_num_epochs=137", "--root=parts")
-    assert "goes on from epoch 137" in succeed("prune", *flags, "--retrain_num_epochs=250", "--root=parts").out
-    longer = [run for run in run_folders("parts")[1] if json.loads((run / "summary.json").read_text())["epochs"] == 250]
-    assert_same_run(run_folders("one")[1][0], longer[0])
-
-
-def test_a_sweep_over_controls_counts_what_does_not_apply_as_done(place):
-    (place / "controls.py").write_text(
-        "from configs.ticket import MLPTicketConfig\nfrom configs.sweep import Sweep\n"
-        "sweep = Sweep(MLPTicketConfig(fn_name='multiply', p=7, frac_train=0.5, d_emb=8, d_model=6, num_epochs=20, save_every=10,"
-        " pruning_rate=0.1, prune_at='20', device='cpu'), axes={'control': [None, 'shuffled', 'pruned_neurons']}, seeds=(0,))\n"
-    )
-    flags = ("--config=controls.py", "--workers=1")
-    assert "4 of 4 runs are done, 0 failed" in succeed("sweep", *flags, size=()).out
-    assert "not applicable" in succeed("sweep", *flags, "--list", size=()).out
-    said = succeed("sweep", *flags, "--collect", size=()).out
-    assert "2 of 3 runs" in said
+    shutil.copytree("runs", "one")
+    succeed("prune", *flags, "--retrain_num_epochs=140", "--root=one")
+    succeed("prune", *flags, "--retrain_num_epochs=117")
+    assert "goes on from epoch 117" in succeed("prune", *flags, "--retrain_num_epochs=140").out
+    (longer,) = [run for run in run_folders("runs")[1] if summary_of(run)["epochs"] == 140]
+    assert_same_run(run_folders("one")[1][0], longer)
 
 
 def test_what_makes_no_sense_is_refused(place):

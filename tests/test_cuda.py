@@ -4,20 +4,19 @@ import itertools
 import weakref
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from networks import build, stack, weights_of
-from scripts import call, load
+from scripts import call, dying, load
+from test_populations import assert_close, together, without_pictures  # noqa: F401
 
 from configs.base import Dense, MLPConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig
 from experiments import populations, trainer
 from experiments.build import choose_device
-from experiments.folder import RunFolder
 from experiments.ingredients import gather
 from experiments.parents import folder_of
-from experiments.populations import how_many_fit, train_population
+from experiments.populations import how_many_fit
 from experiments.reader import read_config, read_metrics
 from experiments.same_run import claim
 from experiments.trainer import prepare, train_one
@@ -30,6 +29,7 @@ several = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GP
 CUDA = pytest.param("cuda", marks=gpu)
 DEVICES = pytest.mark.parametrize("device", ["cpu", CUDA])
 BETAS = (0.9, 0.98)
+TOLERANCE = 1e-3
 SMALL = {"p": 11, "frac_train": 0.5, "num_epochs": 60, "save_every": 40, "lr": 3e-3}
 CONFIGS = {
     "mlp": MLPConfig(**SMALL, d_emb=24, d_model=12),
@@ -37,28 +37,8 @@ CONFIGS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def without_pictures(monkeypatch):
-    monkeypatch.setattr(trainer, "plot_curves", lambda metrics, title, path: path.touch())
-
-
 def train(config: Dense, root: Path, device: str) -> Path:
     return train_one(config.but(device=device, root=str(root))).path
-
-
-def together(configs: list[Dense]) -> list[RunFolder]:
-    """A population of which no run fails."""
-    errors = []
-    folders = train_population(configs, lambda config, error: errors.append(error))
-    assert not errors
-    return folders
-
-
-def assert_close(one: Path, other: Path, tolerance: float = 1e-3) -> None:
-    mine, theirs = read_metrics(one), read_metrics(other)
-    for column in mine:
-        bound = tolerance * max(1.0, np.abs(mine[column]).max())
-        np.testing.assert_allclose(theirs[column], mine[column], rtol=0, atol=bound, err_msg=column)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +88,7 @@ def test_a_graph_of_another_device_is_not_taken_for_a_step():
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_a_run_is_the_run_on_the_cpu(kind, device, tmp_path):
     one, other = (train(CONFIGS[kind], tmp_path / root, where) for root, where in (("a", "cpu"), ("b", device)))
-    assert_close(one, other)
+    assert_close(one, other, TOLERANCE)
     assert read_config(other)["device"].startswith(device)
 
 
@@ -121,7 +101,7 @@ def test_a_population_is_its_single_runs(kind, device, tmp_path):
     folders = together([config.but(root=str(tmp_path / "together")) for config in configs])
     assert len(folders) == 3
     for folder in folders:
-        assert_close(tmp_path / "alone" / folder.path.name, folder.path)
+        assert_close(tmp_path / "alone" / folder.path.name, folder.path, TOLERANCE)
 
 
 @DEVICES
@@ -146,21 +126,12 @@ def test_a_run_on_the_second_gpu_moves(tmp_path):
     ("first", "second"),
     [("cpu", "cpu"), *(pytest.param(*pair, marks=gpu) for pair in itertools.permutations(("cpu", "cuda")))],
 )
-def test_a_run_goes_on_on_the_other_device(first, second, tmp_path, monkeypatch):
+def test_a_run_goes_on_on_the_other_device(first, second, tmp_path):
     config = CONFIGS["mlp"].but(save_every=20)
     one = train(config, tmp_path / "alone", second)
-    observe = trainer.Recorder.observe
-
-    def dies(recorder, epoch, *more):
-        observe(recorder, epoch, *more)
-        if epoch == 33:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(trainer.Recorder, "observe", dies)
-        with pytest.raises(KeyboardInterrupt):
-            train(config, tmp_path / "moved", first)
-    assert_close(one, train(config, tmp_path / "moved", second))
+    with dying(epoch=33):
+        train(config, tmp_path / "moved", first)
+    assert_close(one, train(config, tmp_path / "moved", second), TOLERANCE)
 
 
 @DEVICES

@@ -73,12 +73,6 @@ def test_the_gradient_of_a_score_is_that_of_the_acting_weight_times_the_weight(k
         torch.testing.assert_close(score.grad, wanted, rtol=1e-9, atol=1e-14)
 
 
-@pytest.fixture
-def dense(place):
-    succeed("train", "--seed=1")
-    return run_folders("runs")[0][0]
-
-
 def learned(dense, *flags, output="mine") -> Path:
     assert learn.main([f"--dense_run={dense}", f"--output={output}", *QUICK, *flags]) == 0
     return Path(output)
@@ -95,7 +89,7 @@ def test_its_mask_is_a_mask_like_others(dense, capsys):
     rows = accuracies(folder)
     assert [int(row["epoch"]) for row in rows] == list(range(21))
     assert float(rows[0]["mask_kept"]) == 1 > float(rows[-1]["mask_kept"]) > 0
-    succeed("prune", "--seed=1", f"--mask={folder}", "--retrain_num_epochs=15")
+    succeed("prune", f"--mask={folder}", "--retrain_num_epochs=15")
     (ticket,) = run_folders("runs")[1]
     for name, kept in load(ticket / "mask.pth")["mask"].items():
         assert kept.equal(mask[name])

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from slow_rule import slow_rule
 
 from training.generalization import generalization, is_certain
-from training.loop import Schedule
 
 pytestmark = pytest.mark.numerics
 
@@ -39,7 +38,7 @@ def test_it_is_the_slow_rule(steps, bits, start, more):
     assert found.below_after == pytest.approx(wanted[4])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=60)
 @given(
     steps=st.lists(st.integers(1, 400), min_size=5, max_size=60),
     bits=st.lists(st.sampled_from((0.0, 1.0, 1.0, 1.0, 1.0, 1.0)), min_size=61, max_size=61),
@@ -94,13 +93,6 @@ def test_cases_worked_out_by_hand(levels, t_gen, status, known_until, told):
     assert fields_of(found) == pytest.approx(slow_rule(*map(list, records(*levels)), 0.95))
 
 
-def test_a_record_stands_for_the_epochs_until_the_next_one():
-    dip = [0, 300, 400, 460, 470, 2000], [0.1, 0.97, 0.1, 0.97, 0.97, 0.97]
-    assert generalization(*dip, 0.95).t_gen == 460, "60 epochs below, although it is one record of four"
-    dip = [0, 300, 400, 450, 470, 2000], [0.1, 0.97, 0.1, 0.97, 0.97, 0.97]
-    assert generalization(*dip, 0.95).t_gen == 300
-
-
 def test_after_a_divergence_all_is_below():
     crossed = [0, 100, 200], [0.1, 0.99, 0.99]
     assert str(generalization(*crossed, 0.95)) == "100 at first, too short to tell"
@@ -119,16 +111,3 @@ def test_what_is_marked_unstable():
     assert (falls.t_gen, falls.is_unstable) == (100, True)
     assert generalization(*records((0.1, 100), (0.97, 10), (0.1, 3000)), 0.95).is_unstable
     assert not generalization(*records((0.1, 3000)), 0.95).is_unstable
-
-
-def test_an_unstable_run_of_the_tuned_grid_does_not_pass_for_one_that_generalizes_early():
-    """Up and down in turn, on the schedule of the records: the first crossing says 133, the rule that it does not hold."""
-    epochs = [e for e in range(10_001) if Schedule(10_000, 2_000).records(e)]
-    accuracies = [0.1 if e < 133 or e // 150 % 2 else 0.99 for e in epochs]
-    found = generalization(epochs, accuracies, 0.95)
-    assert (found.first, found.t_gen, found.status) == (
-        150 if accuracies[epochs.index(133)] < 0.5 else 133,
-        None,
-        "does not hold",
-    )
-    assert found.is_unstable

@@ -60,9 +60,8 @@ def test_a_longer_run_goes_on_bit_for_bit(place, size, flags):
     assert config_of(longer)["training"]["num_epochs"] == 302
 
 
-def test_so_does_a_ticket(place):
-    for root in ("runs", "alone"):
-        succeed("train", f"--root={root}")
+def test_so_does_a_ticket(dense):
+    shutil.copytree("runs", "alone")
     succeed("prune", "--retrain_num_epochs=107")
     assert "goes on from epoch 107 of" in succeed("prune", "--retrain_num_epochs=120").out
     succeed("prune", "--retrain_num_epochs=120", "--root=alone")
@@ -92,9 +91,7 @@ def test_a_population_goes_on_as_one_and_a_run_that_rounds_otherwise_is_left_alo
 @pytest.mark.parametrize(
     "other", ["content", "training", "code", "machine", "threads", "device", "population", "format"]
 )
-def test_what_is_no_shorter_run_of_it_is_left_alone(place, other):
-    succeed("train")
-    dense = dense_of("runs", 30)
+def test_what_is_no_shorter_run_of_it_is_left_alone(dense, other):
     stored, spoiled = config_of(dense)[other], 99
     if other in ("content", "training", "code"):
         spoiled = stored | {next(iter(stored)): "another"}
@@ -103,21 +100,20 @@ def test_what_is_no_shorter_run_of_it_is_left_alone(place, other):
     assert "goes on" not in said
 
 
-def test_a_damaged_one_and_one_that_has_not_ended_by_itself_are_left_alone(place):
-    succeed("train", "--num_epochs=20", "--stopping_thresh=100")
-    assert "goes on" not in succeed("train", "--num_epochs=40", "--stopping_thresh=100").out
+def test_a_damaged_one_and_one_that_has_not_ended_by_itself_are_left_alone(dense):
+    stopped = ("--stopping_thresh=100", "--root=stopped")
+    succeed("train", "--num_epochs=20", *stopped)
+    assert "goes on" not in succeed("train", "--num_epochs=40", *stopped).out
     succeed("train", "--num_epochs=40", "--root=alone")
     for lost in ("state.pth", "summary.json", "10.pth", "20.pth gone"):
-        shutil.rmtree("runs")
-        succeed("train")
-        damaged = dense_of("runs", 30) / lost.partition(" ")[0]
+        shutil.copytree("runs", lost)
+        damaged = Path(lost) / dense.name / lost.partition(" ")[0]
         damaged.unlink() if lost in ("summary.json", "20.pth gone") else damaged.write_bytes(b"x")
-        assert "goes on" not in succeed("train", "--num_epochs=40").out, lost
-        assert_same_run(dense_of("runs", 40), dense_of("alone", 40))
+        assert "goes on" not in succeed("train", "--num_epochs=40", f"--root={lost}").out, lost
+        assert_same_run(dense_of(lost, 40), dense_of("alone", 40))
 
 
-def test_a_run_that_is_to_be_trained_again_begins_at_its_init(place):
-    succeed("train")
+def test_a_run_that_is_to_be_trained_again_begins_at_its_init(dense):
     assert "goes on from epoch 30 of" in succeed("train", "--num_epochs=40").out
     outcome = succeed("train", "--num_epochs=40", "--rerun")
     assert "moved the earlier run" in outcome.out

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from scripts import assert_refused, bits, call, config_of, load, run_folders, snapshot, succeed
+from scripts import assert_refused, bits, call, config_of, lines, load, run_folders, snapshot, succeed
 
 from experiments.identity import hash_of
 
@@ -96,28 +96,28 @@ def test_so_do_controls(runs):
     assert dense.name.endswith("_controlsame_l2")
 
 
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (["--mask=nowhere"], ["nowhere is not there; give a mask.pth, or the folder of a ticket"]),
-        (["--mask=DENSE"], ["mask.pth is not there"]),
-        (["--mask=DENSE/init.pth"], ["it lacks mask"]),
-        (["--mask="], ["mask must be a mask.pth or the folder of a ticket"]),
-        (["--mask=TICKET", "--d_model=5"], ["the mask is for another model", "(6,"]),
-        (["--mask=TICKET", "--pruner=random"], ["so --pruner has no meaning; leave one of the two out"]),
-        (["--mask=TICKET", "--pruning_rate=0.3"], ["so --pruning_rate has no meaning"]),
-        (["--mask=TICKET", "--scope=local"], ["so --scope has no meaning"]),
-        (["--mask=TICKET", "--prune_at=20"], ["so --prune_at has no meaning"]),
-        (["--mask=TICKET", "--pruning_iterations=2"], ["so --pruning_iterations has no meaning"]),
-        (["--mask=TICKET", "--use_mask=False"], ["so --use_mask has no meaning"]),
-        (["--mask=TICKET", "--rewind_to=prune_at"], ["none is taken; give an epoch"]),
-    ],
-)
-def test_what_gives_no_mask_is_one_line_and_nothing_is_written(runs, flags, words):
+WRONG = """
+    --mask=nowhere: nowhere is not there; give a mask.pth, or the folder of a ticket
+    --mask=DENSE: mask.pth is not there
+    --mask=DENSE/init.pth: it lacks mask
+    --mask=TICKET --d_model=5: the mask is for another model ... (6,
+    --mask=TICKET --pruner=random: so --pruner has no meaning; leave one of the two out
+    --mask=TICKET --pruning_rate=0.3: so --pruning_rate has no meaning
+    --mask=TICKET --scope=local: so --scope has no meaning
+    --mask=TICKET --prune_at=20: so --prune_at has no meaning
+    --mask=TICKET --pruning_iterations=2: so --pruning_iterations has no meaning
+    --mask=TICKET --use_mask=False: so --use_mask has no meaning
+    --mask=TICKET --rewind_to=prune_at: none is taken; give an epoch
+"""
+
+
+def test_what_gives_no_mask_is_one_line_and_nothing_is_written(runs):
     dense, ticket = runs
-    if "--d_model=5" in flags:
-        succeed("train", "--seed=0", "--d_model=5")
-    before = {path for path in Path("runs").rglob("*") if path.is_file() and path.name != "lock"}
-    named = [flag.replace("DENSE", str(dense)).replace("TICKET", str(ticket)) for flag in flags]
-    assert_refused(call("prune", "--seed=0", *named), *words)
-    assert {path for path in Path("runs").rglob("*") if path.is_file() and path.name != "lock"} == before
+    succeed("train", "--seed=0", "--d_model=5")
+    files = lambda: {name for name, content in snapshot(Path("runs")).items() if content is not None}
+    before = files()
+    for case in lines(WRONG):
+        flags, words = case.split(": ", 1)
+        flags = flags.replace("DENSE", str(dense)).replace("TICKET", str(ticket)).split()
+        assert_refused(call("prune", "--seed=0", *flags), *words.split(" ... "))
+    assert files() == before

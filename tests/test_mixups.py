@@ -1,41 +1,12 @@
-"""Settings that could be taken for one another: two names of one, the same values said in two ways."""
+"""Settings that could be taken for one another: two names of one, another dense run than the one that is named."""
 
-import pytest
-from scripts import assert_refused, call, config_of, run_folders, succeed
+from scripts import config_of, run_folders, succeed
 
 REUSED = "is finished and is reused"
 
 
-@pytest.fixture
-def runs(place):
-    """A dense run and its ticket."""
-    succeed("main")
-    (dense,), (ticket,) = run_folders("runs")
-    return dense, ticket
-
-
-@pytest.mark.parametrize(
-    "flags", [["--prune_at=init", "--checkpoint=generalization"], ["--checkpoint=generalization", "--prune-at", "init"]]
-)
-def test_two_names_of_one_setting_with_different_values_are_a_mistake(place, flags):
-    for script in ("main", "prune"):
-        assert_refused(call(script, *flags), "--prune_at", "--checkpoint", "two names of one setting")
-
-
 def test_two_names_of_one_setting_with_one_value_are_none(runs):
-    assert f"{runs[1].name} {REUSED}" in succeed("prune", "--prune_at=30", "--checkpoint=30").out
-
-
-@pytest.mark.parametrize("name", ["config", "dataset"])
-def test_an_empty_flag_is_a_mistake(place, name):
-    assert_refused(call("prune", f"--{name}="), f"--{name}", "empty")
-
-
-def test_the_command_that_main_suggests_is_about_the_same_dense_run(runs):
-    said = succeed("main").out
-    assert "with the same command and --prune_at=init" in said
-    succeed("main", "--prune_at=init", "--stage=prune")
-    assert len(run_folders("runs")[0]) == 1
+    assert f"{runs[1].name} {REUSED}" in succeed("prune", "--prune_at=20", "--checkpoint=20").out
 
 
 def test_naming_the_task_or_model_that_is_there_changes_nothing(place):

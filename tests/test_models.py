@@ -150,53 +150,11 @@ def test_gradients_are_the_slopes_of_the_logits(kind, act_type):
         torch.testing.assert_close(slope.detach(), (weight.grad * direction).sum(), rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_population_is_its_networks_side_by_side(kind):
-    """Up to rounding, the gradients as well: each network has its own."""
-    models = [build(kind, seed).double() for seed in range(4)]
-    x = inputs(kind, (4, 12), {"p": 7, "num_pixels": 11}, generator(2, "x"))
-    single = [model(model.encode(part)) for model, part in zip(models, x, strict=True)]
-    gradients = []
-    for model, logits in zip(models, single, strict=True):
-        logits.square().sum().backward()
-        gradients.append({name: weight.grad for name, weight in model.named_parameters()})
-    population = stack([build(kind, seed).double() for seed in range(4)])
-    logits = population(population.encode(x))
-    logits.square().sum().backward()
-    torch.testing.assert_close(logits, torch.stack(single), rtol=1e-12, atol=1e-12)
-    for name, weight in population.named_parameters():
-        expected = torch.stack([gradient[name] for gradient in gradients])
-        torch.testing.assert_close(weight.grad, expected, rtol=1e-12, atol=1e-12)
-
-
 @pytest.mark.parametrize("kind", ["mlp", "transformer"])
 def test_numbers_and_encoded_numbers_give_the_same(kind):
     model = build(kind)
     x = torch.randint(7, (15, 2), generator=generator(0, "x"))
     assert torch.equal(model(x), model(model.encode(x)))
-
-
-def test_encoding_images_only_changes_their_precision():
-    x = torch.rand(3, 11, dtype=torch.float64)
-    assert torch.equal(build("image").encode(x), x.float())
-    assert torch.equal(build("image").double().encode(x), x)
-
-
-def test_the_mlp_cannot_tell_a_b_from_b_a_and_the_transformer_can():
-    x = torch.cartesian_prod(torch.arange(7), torch.arange(7))
-    apart = (x[:, 0] != x[:, 1]).nonzero().squeeze(-1)
-    mlp, transformer = build("mlp"), build("transformer", num_layers=1)
-    assert torch.equal(mlp(x), mlp(x.flip(-1)))
-    difference = (transformer(x) - transformer(x.flip(-1))).abs().amax(-1)
-    assert bool((difference[apart] > 1e-3).all())
-
-
-@pytest.mark.parametrize("num_layers", [1, 2])
-def test_examples_do_not_see_one_another(num_layers):
-    model = build("transformer", num_layers=num_layers).double()
-    x = torch.randint(7, (10, 2), generator=generator(0, "x"))
-    order = torch.randperm(10, generator=generator(0, "order"))
-    torch.testing.assert_close(model(x[order]), model(x)[order], rtol=1e-12, atol=1e-12)
 
 
 EXPECTED_STD = {  # (shape, standard deviation at weight_scale 1), from the paper's table
@@ -288,16 +246,6 @@ def test_what_a_model_says_of_its_network_before_it_is_built(kind):
     for sides in units:
         assert len({shapes[name][axis] for name, axis in sides}) == 1
     assert Model().units(list(shapes)) is Model().num_weights(3, 2) is None
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_encoded_examples_are_a_tensor_that_can_be_cut(kind):
-    """As a pruner does that asks for the gradient of each example."""
-    model = build(kind).double()
-    x = model.encode(inputs(kind, (6,), {"p": 7, "num_pixels": 11}, generator(0, "x")))
-    assert isinstance(x, torch.Tensor)
-    parts = torch.cat([model(one) for one in x.split(1)])
-    torch.testing.assert_close(parts, model(x), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("num_layers", [1, 2])

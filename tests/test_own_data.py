@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scripts import REPOSITORY, assert_refused, call, load, run_folders, snapshot, succeed
+from scripts import REPOSITORY, assert_refused, call, lines, load, run_folders, snapshot, succeed
 from test_bad_input import Payload
 
 from common.errors import UserError
@@ -248,53 +248,37 @@ WRONG = {
     "x missing": ("a.npz", npz(y=Y), "x missing"),
     "y missing": ("a.npz", npz(x=X, label=Y), "y missing"),
     "y_test missing": ("a.npz", npz(x=X, y=Y, x_test=X), "go together"),
-    "x_test missing": ("a.npz", npz(x=X, y=Y, y_test=Y), "go together"),
-    "x is one number": ("a.npz", npz(x=3.0, y=Y), "x has shape ()"),
     "x (n,)": ("a.npz", npz(x=X[:, 0], y=Y), "x has shape (20,)"),
     "x (n, h, w, c)": ("a.npz", npz(x=np.zeros((20, 2, 2, 3)), y=Y), "(n, h, w)"),
-    "x (n, 0)": ("a.npz", npz(x=np.zeros((20, 0)), y=Y), "x has shape (20, 0)"),
     "y (n, 1)": ("a.npz", npz(x=X, y=Y[:, None]), "y has shape (20, 1)"),
     "y is shorter": ("a.npz", npz(x=X, y=Y[:-1]), "one label a row"),
     "x_test is narrower": ("a.npz", npz(x=X, y=Y, x_test=X[:, 1:], y_test=Y), "x has shape (6,), and one of x_test (5,)"),
-    "images of another form": (
-        "a.npz",
-        npz(x=X.reshape(20, 2, 3), y=Y, x_test=X.reshape(20, 3, 2), y_test=Y),
-        "x has shape (2, 3), and one of x_test (3, 2)",
-    ),
+    "images of another form": ("a.npz", npz(x=X.reshape(20, 2, 3), y=Y, x_test=X, y_test=Y), "x has shape (2, 3), and"),
     "x_test is empty": ("a.npz", npz(x=X, y=Y, x_test=X[:0], y_test=Y[:0]), "too few rows"),
     "nan": ("a.npz", npz(x=put(X, np.nan), y=Y), "x has nan"),
-    "nan in the test set": ("a.npz", npz(x=X, y=Y, x_test=put(X, np.nan), y_test=Y), "x_test has nan"),
     "inf": ("a.npz", npz(x=put(X, -np.inf), y=Y), "infinite"),
     "too large for float32": ("a.npz", npz(x=put(X, 1e300), y=Y), "infinite"),
     "text": ("a.npz", npz(x=X.astype(str), y=Y), "no numbers"),
-    "complex": ("a.npz", npz(x=X.astype(complex), y=Y), "no numbers"),
     "labels are text": ("a.npz", npz(x=X, y=Y.astype(str)), "no numbers; number the classes 0, 1, 2"),
     "labels are pickled": ("a.npz", npz(x=X, y=Y.astype(object)), "cannot be read"),
     "one class": ("a.npz", npz(x=X, y=Y * 0 + 2), "all labels in y are 2"),
     "one row": ("a.npz", npz(x=X[:1], y=Y[:1]), "too few rows"),
-    "no row": ("a.npz", npz(x=X[:0], y=Y[:0]), "too few rows"),
     "two rows": ("a.npz", npz(x=X[:2], y=Y[:2]), "leaves the training set of 2 rows empty"),
     "negative label": ("a.npz", npz(x=X, y=Y - 1), "y has -1; it must hold whole numbers from 0"),
     "half a label of a table": ("a.npz", npz(**table() | {"y": table()["y"] + 0.5}), "y has 0.5"),
     "no array": ("a.npz", no_array, "x has shape ()"),
     "label nan": ("a.npz", npz(x=X, y=put(Y, np.nan)), "y has nan"),
-    "large label": ("a.npz", npz(x=X, y=put(Y, 10**12)), "y has 1000000000000"),
     "p = 1": ("a.npz", npz(x=table()["x"] * 0, y=table()["y"], p=1), "p must be one whole number"),
     "p is a half": ("a.npz", npz(**table() | {"p": 5.5}), "p has 5.5"),
-    "p is a list": ("a.npz", npz(**table() | {"p": [5, 5]}), "p must be one whole number"),
     "p is large": ("a.npz", npz(**table() | {"p": 10**9}), "p has 1000000000"),
     "triples": ("a.npz", npz(x=np.zeros((25, 3), int), y=table()["y"], p=5), "pairs (n, 2)"),
     "pairs above p": ("a.npz", npz(**table() | {"p": 4}), "x has 4; it must hold whole numbers from 0 to 3"),
-    "pairs of halves": ("a.npz", npz(**table() | {"x": table()["x"] + 0.5}), "x has 0.5"),
     "a pickle": ("a.npz", pickled, "cannot be read"),
     "cut": ("a.npz", truncated, "cannot be read"),
     "one array": ("a.npz", one_array, "it holds one array"),
-    "empty npz": ("a.npz", text(""), "cannot be read"),
     "no npz": ("a.npz", text("x,y\n1,2\n"), "cannot be read"),
     "another ending": ("a.txt", text("1,0\n2,1\n"), "neither .npz nor .csv"),
-    "no ending": ("a", text("1,0\n2,1\n"), "neither .npz nor .csv"),
     "empty csv": ("a.csv", text(""), "too few rows"),
-    "header alone": ("a.csv", text("a,b,label\n"), "too few rows"),
     "one column": ("a.csv", text("0\n1\n0\n1\n"), "x has shape (4, 0)"),
     "ragged": ("a.csv", text("1,2,0\n1,2,1\n1,1\n"), "row 3 has 2 columns, and those before have 3"),
     "semicolons": ("a.csv", text("1;2;0\n1;2;1\n"), "cannot be read"),
@@ -302,9 +286,7 @@ WRONG = {
     "words below a header": ("a.csv", text("a,b,y\n1,2,0\ntwo,1,1\n"), "row 3, column 1: 'two' is no number"),
     "labels are words": ("a.csv", text("1,2,cat\n1,2,dog\n"), "row 2, column 3: 'dog' is no number"),
     "empty cell": ("a.csv", text("1,2,0\n1,,1\n"), "row 2, column 2: '' is no number"),
-    "nan in csv": ("a.csv", text("1,2,0\n1,nan,1\n1,1,1\n"), "x has nan"),
     "no label in the first row of a csv": ("a.csv", text("1,2,nan\n1,3,1\n1,1,0\n"), "y has nan"),
-    "noise": ("a.csv", text(bytes(range(256)) * 9), "cannot be read"),
     "a folder": ("a.npz", Path.mkdir, "is not there"),
     "nothing": ("a.npz", lambda path: None, "is not there"),
 }  # fmt: skip
@@ -321,42 +303,35 @@ def test_a_wrong_file_is_one_line(place, what):
     assert name in str(caught.value) or what == "two rows"
 
 
-@pytest.mark.parametrize("script", ["train", "prune", "main"])
-def test_a_wrong_file_stops_a_script_before_it_writes(place, script):
+def test_a_wrong_file_stops_a_script_before_it_writes(place):
     np.savez("own.npz", x=put(X, np.nan), y=Y)
     before = snapshot(place)
-    assert_refused(call(script, "--dataset=own.npz", "--device=cpu", size=()), "own.npz: x has nan")
+    for script in ("train", "prune", "main"):
+        assert_refused(call(script, "--dataset=own.npz", "--device=cpu", size=()), "own.npz: x has nan")
     assert snapshot(place) == before
 
 
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (["--dataset=own.npz", "--task=mnist"], ["--task mnist describes another dense run"]),
-        (["--dataset=own.npz", "--model=mlp"], ["the model mlp takes tokens", "own gives vectors"]),
-        (["--dataset=own.npz", "--frac_train=0.01"], ["leaves the training set of 20 rows empty"]),
-        (["--dataset=own.npz", "--frac_train=1"], ["leaves the test set of 20 rows empty"]),
-        (["--dataset=own.npz", "--frac_train=1.5"], ["frac_train must be", "at most 1"]),
-        (["--dataset=own.npz", "--fn_name=add"], ["--fn_name"]),
-        (["--dataset=own.npz", "--data_hash=0"], ["--data_hash"]),
-        (["--dataset=cifar"], ["cifar is neither modular_addition nor mnist"]),
-        (["--dataset="], ["--dataset is empty"]),
-        (["--dataset"], ["--dataset"]),
-        (["--task=own", "--model=image_mlp"], ["give it with --dataset"]),
-    ],
-)
-def test_wrong_flags(file, place, flags, words):
+WRONG_FLAGS = """
+    --dataset=own.npz --task=mnist: --task mnist describes another dense run
+    --dataset=own.npz --model=mlp: the model mlp takes tokens ... own gives vectors
+    --dataset=own.npz --frac_train=0.01: leaves the training set of 20 rows empty
+    --dataset=own.npz --frac_train=1: leaves the test set of 20 rows empty
+    --dataset=own.npz --frac_train=1.5: frac_train must be ... at most 1
+    --dataset=own.npz --fn_name=add: --fn_name
+    --dataset=own.npz --data_hash=0: --data_hash
+    --dataset=cifar: cifar is neither modular_addition nor mnist
+    --dataset=: --dataset is empty
+    --dataset: --dataset
+    --task=own --model=image_mlp: give it with --dataset
+"""
+
+
+@pytest.mark.parametrize("case", lines(WRONG_FLAGS))
+def test_wrong_flags(file, place, case):
+    flags, words = case.split(": ", 1)
     before = snapshot(place)
-    assert_refused(call("train", *flags, size=()), *words)
+    assert_refused(call("train", *flags.split(), size=()), *words.split(" ... "))
     assert snapshot(place) == before
-
-
-def test_a_file_that_may_not_be_read(file, monkeypatch):
-    def deny(*_, **__):
-        raise PermissionError(13, "Permission denied", "own.npz")
-
-    monkeypatch.setattr(Path, "open", deny)
-    assert_refused(call("train", "--dataset=own.npz", size=()), "Permission denied", "own.npz")
 
 
 def test_a_file_is_read_once(file, place):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas
+import pytest
 from scripts import assert_refused, call
 
 from reporting import study as studies
@@ -53,6 +54,7 @@ PAGE = "# Is a smaller rate sooner?\n\n" + "".join(
 )
 
 
+@pytest.mark.slow
 def test_a_study_is_a_folder_that_is_copied_and_changed(place, monkeypatch):
     monkeypatch.setattr(studies, "STUDIES", place / "studies")
     folder = Path("studies") / "mine"

@@ -1,7 +1,6 @@
 """Populations: each run ends as if it had been trained alone, whatever becomes of the others."""
 
 import shutil
-import time
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scripts import assert_refused, call, run_folders
+from scripts import dying, run_folders
 from sweeps import SMALL, done, run_sweep, train_sweep, write
 
 import experiments.recorder
@@ -132,21 +131,12 @@ def test_a_member_that_diverges_does_not_disturb_the_others(tmp_path, in_float64
 
 
 @pytest.mark.numerics
-def test_an_interrupted_member_goes_on_in_a_population_and_alone(tmp_path, monkeypatch, in_float64):
+def test_an_interrupted_member_goes_on_in_a_population_and_alone(tmp_path, in_float64):
     for config in dense_configs(tmp_path / "alone"):
         train_one(config)
-    observe = Recorder.observe
-
-    def dies(recorder, epoch, *more):
-        observe(recorder, epoch, *more)
-        if epoch == 33:
-            raise KeyboardInterrupt
-
     configs = dense_configs(tmp_path / "together")
-    with monkeypatch.context() as patched:
-        patched.setattr(Recorder, "observe", dies)
-        with pytest.raises(KeyboardInterrupt):
-            together(configs)
+    with dying(epoch=33):
+        together(configs)
     assert not done(tmp_path / "together")
     train_one(configs[0])
     together(configs)
@@ -195,18 +185,6 @@ def test_a_population_that_does_not_fit_goes_on_with_half_and_frees_what_it_held
         assert_close(Path("alone") / name, Path("runs") / name)
 
 
-def test_one_network_that_does_not_fit_fails_alone(place, monkeypatch):
-    def too_large(*_, **__):
-        raise torch.OutOfMemoryError("no memory left")
-
-    write()
-    monkeypatch.setattr(trainer, "train", too_large)
-    outcome = run_sweep("--workers=1", "--population=True")
-    assert outcome.status == 1
-    assert outcome.out.count("too little memory for this network") == 4, "two dense runs, told at once and at the end"
-    assert_refused(call("train"), "no memory left", "--device cpu")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("where", ["metrics.csv", "final.pth"])
 def test_a_member_that_cannot_be_written_does_not_stop_the_others(place, monkeypatch, where):
@@ -233,24 +211,23 @@ def test_a_member_that_cannot_be_written_does_not_stop_the_others(place, monkeyp
     assert "5 of 5 runs are done, 0 failed" in run_sweep(*flags)
 
 
-def test_a_population_whose_step_fails_is_reported_for_every_member(place, monkeypatch):
-    def broken(trainings):
-        raise RuntimeError("the step fails")
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("the step fails"), "the step fails"),
+        (torch.OutOfMemoryError("full"), "too little memory for this"),
+    ],
+)
+def test_a_population_whose_step_fails_is_reported_for_every_member(place, monkeypatch, error, told):
+    def broken(*_, **__):
+        raise error
 
     write()
-    monkeypatch.setattr(populations, "train_together", broken)
+    monkeypatch.setattr(trainer, "train", broken)
     outcome = run_sweep("--workers=1", "--population=True")
     assert outcome.status == 1
-    assert outcome.out.count("the step fails") == 4, "two dense runs, told at once and at the end"
+    assert outcome.out.count(told) == 4, "two dense runs, told at once and at the end"
     assert "0 of 10 runs are done, 10 failed" in outcome
-
-
-def test_the_seconds_of_a_population_are_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(populations, "how_many_fit", lambda training: 1)
-    start = time.perf_counter()
-    folders = together(dense_configs(tmp_path))
-    assert sum(folder.summary()["seconds"] for folder in folders) < time.perf_counter() - start
-    assert [folder.summary()["population"] for folder in folders] == [1, 1, 1]
 
 
 def test_the_memory_of_a_member_is_counted_not_guessed(tmp_path):

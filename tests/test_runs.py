@@ -36,7 +36,6 @@ from configs.base import MLPConfig, TransformerConfig
 from configs.ticket import MLPTicketConfig, TransformerTicketConfig
 from data.modular import OPERATIONS
 from experiments.build import build_split
-from experiments.folder import RunFolder
 from experiments.reader import list_checkpoints
 from training.loop import Schedule
 
@@ -57,19 +56,10 @@ def long(tmp_path_factory):
     return dense, ticket
 
 
-@pytest.fixture(scope="module")
-def short(tmp_path_factory):
-    """The root of a dense run with checkpoints at 0, 10, 20 and 30."""
-    root = tmp_path_factory.mktemp("short")
-    succeed("train", f"--root={root}")
-    return root
-
-
 @pytest.fixture
-def root(short, place):
-    """A copy of ``short`` of a test's own, as ``runs`` in the working directory."""
-    shutil.copytree(short, place / "runs")
-    return place / "runs"
+def root(dense):
+    """The folder in which a dense run lies, with checkpoints at 0, 10, 20 and 30."""
+    return dense.parent
 
 
 # What a folder holds
@@ -396,13 +386,6 @@ def test_where_a_stage_is_not_what_its_name_promises_it_is_said(root, flags, tol
         assert any(text in line for line in lines), lines
 
 
-def test_an_epoch_that_was_not_saved_lists_those_that_were(root):
-    before = snapshot(root)
-    assert_refused(call("prune", "--prune_at=25"), "epoch 25 was not saved", "0, 10, 20, 30")
-    assert_refused(call("prune", "--rewind_to=25"), "rewind_to 25: it was not saved", "--save_at 25")
-    assert snapshot(root).keys() - before.keys() <= {path for path in snapshot(root) if "__" in path}
-
-
 def test_the_weights_of_a_later_epoch_can_be_the_start(root):
     (dense,), _ = run_folders(root)
     for flags, epoch in ((["--rewind_to=10"], 10), (["--prune_at=20", "--rewind_to=prune_at"], 20)):
@@ -422,11 +405,6 @@ def test_a_dense_run_is_found_under_any_name(root):
     dense.rename(root / "my favourite")
     succeed("prune", "--prune_at=20")
     assert f"my favourite {REUSED}" in succeed("train")
-
-
-def test_without_a_dense_run_the_message_says_what_to_do_and_nothing_is_written(place):
-    assert_refused(call("prune"), "there is no finished dense run at runs/mlp_multiply_seed42", "main.py")
-    assert not [path for path in place.rglob("*") if path.is_file()]
 
 
 # Which run a command finds
@@ -484,20 +462,6 @@ def test_thresholds_change_what_is_read_and_nothing_else(root):
     assert high[2].split("|")[2:4] == ["> 30", "censored"]
 
 
-def test_rerun_moves_the_run_aside_and_trains_again(root):
-    (dense,), _ = run_folders(root)
-    before = snapshot(dense)
-    for number in (1, 2):
-        aside = dense.with_name(f"{dense.name}.old{number}")
-        assert f"moved the earlier run to {aside.relative_to(root.parent)}" in succeed("train", "--rerun").out
-        assert_same_run(dense, aside)
-    assert snapshot(dense.with_name(f"{dense.name}.old1")) == before
-    assert len(list(root.iterdir())) == 3
-    # What was moved aside is not found again.
-    shutil.rmtree(dense)
-    assert_refused(call("prune"), "there is no finished dense run")
-
-
 def test_rerun_of_the_whole_story_moves_both_runs_aside_and_of_a_ticket_that_alone(place):
     succeed("main", "--prune_at=20")
     (dense,), (ticket,) = run_folders("runs")
@@ -510,6 +474,8 @@ def test_rerun_of_the_whole_story_moves_both_runs_aside_and_of_a_ticket_that_alo
     before = snapshot(dense)
     assert f"{ticket.name}.old2" in succeed("prune", "--prune_at=20", "--rerun").out
     assert snapshot(dense) == before
+    shutil.rmtree(dense)
+    assert_refused(call("prune"), "there is no finished dense run")  # what was moved aside is not found again
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(root):
@@ -521,15 +487,6 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(root):
     assert rows_of(other) != rows_of(first)
     for name, weight in load(other / "init.pth")["model"].items():
         assert not torch.equal(weight, load(first / "init.pth")["model"][name])
-
-
-def test_looking_whether_a_folder_is_held_changes_nothing(tmp_path):
-    folder = RunFolder(tmp_path / "run", {})
-    assert not folder.is_held
-    assert not folder.path.exists()
-    with folder.lock():
-        assert folder.is_held
-    assert not folder.is_held
 
 
 # Names

@@ -1,6 +1,5 @@
 """A run is known by what it contains: what is the same run, what is another one, and what is said where that is not plain."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -102,22 +101,6 @@ def halved(setting):
 parts = {"task": Noisy(label_noise=0.1), "model": Wide(act_type=leaky), "loss": smooth, "optimizer": Mine}
 config = Ticket(**parts, pruner=largest_first).but(seed=3)
 '''
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """The root of a dense run and its ticket from epoch 20."""
-    root = tmp_path_factory.mktemp("made") / "runs"
-    succeed("main", f"--root={root}", "--prune_at=20")
-    return root
-
-
-@pytest.fixture
-def runs(made, place):
-    """A copy of it of a test's own, in the working directory: the folders of both."""
-    shutil.copytree(made, place / "runs")
-    change_json(run_folders("runs")[1][0] / "config.json", dense_run=str(run_folders("runs")[0][0]))
-    return run_folders("runs")[0][0], run_folders("runs")[1][0]
 
 
 def reused(script, *flags, **how):
@@ -302,13 +285,6 @@ def test_a_control_of_a_config_file_trains_too(place):
     assert reused("main", own(text)).count(REUSED) == 2
 
 
-def test_a_table_of_torch_functions_is_no_code_of_the_run(place):
-    for activation in ("relu", "gelu"):
-        succeed("train", f"--act_type={activation}")
-    rooms = {name.split("/")[0] for run in run_folders("runs")[0] for name in config_of(run)["code"]}
-    assert rooms == {"data", "models", "pruning", "training"}
-
-
 # Two runs with the same settings, two settings of the same run
 
 
@@ -445,20 +421,6 @@ def test_a_state_from_after_the_end_is_refused(runs):
     (shorter / "summary.json").unlink()
     torch.save(load(runs[0] / "state.pth") | {"run": config_of(shorter)["id"]}, shorter / "state.pth")
     assert_refused(call("train", "--num_epochs=3"), "state.pth", "does not belong to this run")
-
-
-def test_a_folder_of_an_earlier_format_is_named_in_one_line(runs):
-    dense, ticket = runs
-    for folder, script in ((ticket, "prune"), (dense, "train")):
-        stored = config_of(folder)
-        del stored["format"]
-        (folder / "config.json").write_text(json.dumps(stored))
-        change_json(folder / "config.json")
-        assert_refused(
-            call(script, "--prune_at=20" if script == "prune" else "--seed=42"), str(folder), "earlier format"
-        )
-    # Where it is in nobody's way it is passed over.
-    succeed("train", "--seed=1")
 
 
 # The code

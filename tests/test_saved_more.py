@@ -1,6 +1,5 @@
 """A run that is to be saved at more epochs is no other run: what was missing is added, once it is shown to be the same."""
 
-import shutil
 import signal
 from pathlib import Path
 
@@ -26,19 +25,6 @@ pytestmark = pytest.mark.numerics
 REUSED = "is finished and is reused"
 AGAIN = "is trained again, as 2 more epochs are to be saved, from 5 on"
 MORE = ("--save_at", "5", "17")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    root = tmp_path_factory.mktemp("made") / "runs"
-    succeed("train", f"--root={root}")
-    return root
-
-
-@pytest.fixture
-def dense(made, place):
-    shutil.copytree(made, place / "runs")
-    return run_folders("runs")[0][0]
 
 
 def assert_just_one_run() -> None:

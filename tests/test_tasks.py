@@ -3,9 +3,7 @@
 import itertools
 import math
 
-import numpy as np
 import pytest
-import scripts
 import torch
 from scripts import assert_refused, call, run_folders, succeed
 from sklearn.metrics import mean_squared_error, r2_score
@@ -15,9 +13,6 @@ from configs.base import paper
 from data.operations import FORMULAS, Operations
 from data.parity import Parity
 from data.regression import Regression
-from experiments import trainer
-from experiments.populations import train_population
-from experiments.trainer import train_one
 from training.losses import LOSSES
 from training.metrics import Pass, accuracy, right_probability
 from training.optimizer import OPTIMIZERS
@@ -134,8 +129,7 @@ def test_main_trains_it_and_its_ticket(place, name):
     for control in ("same_logits", "shuffled"):
         outcome = succeed("prune", *flags, f"--control={control}", size=())
         assert ("nothing is trained" in outcome) == (name == "regression" and control == "same_logits")
-    for pruner in ("snip", "synflow"):
-        succeed("prune", *flags, f"--pruner={pruner}", size=())
+    succeed("prune", *flags, f"--pruner={'synflow' if name == 'parity' else 'snip'}", size=())
 
 
 @pytest.mark.parametrize(
@@ -158,19 +152,6 @@ def test_numbers_have_no_probability_and_no_class(place):
             paper("regression", "image_mlp", loss=loss)
     with pytest.raises(UserError, match="the loss regression_error does not fit the task parity, whose labels are cl"):
         paper("parity", "image_mlp", loss="regression_error")
-
-
-def test_regression_is_the_same_alone_and_in_a_population(place, monkeypatch):
-    monkeypatch.setattr(trainer, "plot_curves", scripts._touch)
-    task = Regression(num_dimensions=5, num_train=64, num_test=32)
-    base = paper("regression", "image_mlp").but(task=task, d_model=8, num_epochs=60, device="cpu")
-    alone = train_one(base.but(seed=1, root="alone")).path
-    failed = []
-    configs = [base.but(seed=seed, root="together") for seed in (1, 2)]
-    together = train_population(configs, lambda *given: failed.append(given))[0].path
-    assert not failed
-    one, other = (np.genfromtxt(run / "metrics.csv", delimiter=",", skip_header=1) for run in (alone, together))
-    np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-5, equal_nan=True)
 
 
 def test_sgd_is_torch_s_but_for_decoupled_decay():
