@@ -236,7 +236,7 @@ def usual_of(config: Dense) -> dict[str, Any]:
     return {name: defaults[name] for name in named} | config.experiment.settings
 
 
-def paper(task: str, model: str, **given: Any) -> Dense:
+def paper(task: str, model: str, /, **given: Any) -> Dense:
     """The dense run of a task and a model, by their names, at the settings of the paper where it has such a pair."""
     dense = Dense(task=TASKS[task](), model=MODELS[model]())
     return dense.but(**dense.experiment.settings | given)

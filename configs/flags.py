@@ -170,10 +170,11 @@ def override(script: type, config: Dense, argv: list[str], prog: str, descriptio
             made = make_dataclass(name.capitalize(), own, frozen=True)
             entries.append((name, made, field(default_factory=made)))
     args = parse_flags(make_dataclass("Args", entries, frozen=True), argv, prog=prog, description=description)
-    values = {
-        name: value for group in groups if hasattr(args, group) for name, value in vars(getattr(args, group)).items()
-    }
-    return args.script, config.but(**{name: value for name, value in values.items() if not name.endswith("_name")})
+    shown = [vars(getattr(args, name)) for name, own in groups.items() if own]
+    values = {name: value for group in shown for name, value in group.items()}
+    for name in PARTS:
+        del values[f"{name}_name"]
+    return args.script, config.but(**values)
 
 
 def group_of(part: Any, name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from tyro.conf import arg
+from tyro.conf import Suppress, arg
 from tyro.constructors import PrimitiveConstructorSpec
 
 from common.choices import choice, spelled
@@ -39,7 +39,7 @@ class Ticket(Dense):
     the last saved one before or at so many epochs from the dense run's own t_gen."""
     pruner: choice(SCORERS) = "magnitude"
     """How weights are scored; the lowest go."""
-    mask_waves: Count = 6
+    mask_waves: Suppress[Count] = 6
     """How many waves --pruner waves takes."""
     scope: Literal["global", "local"] = "global"
     """global: one ranking over all matrices; local: the same rate in each matrix."""
@@ -161,7 +161,7 @@ def ticket_of(dense: Dense, **given: Any) -> Ticket:
     return Ticket(**own).but(**dense.experiment.of_ticket | given)
 
 
-def paper_ticket(task: str, model: str, **given: Any) -> Ticket:
+def paper_ticket(task: str, model: str, /, **given: Any) -> Ticket:
     """A ticket of a task and a model, by their names, at the settings of the paper where it has such a pair."""
     return ticket_of(paper(task, model), **given)
 

@@ -37,6 +37,8 @@ from pruning.masks import check_mask
 from pruning.scores import SCORERS, Network
 from training.metrics import logit_std
 
+FEW_WAVES = 6  # with about so many frequencies an MLP ends that adds modulo 67
+
 
 @dataclass(frozen=True, eq=False)
 class Ingredients:
@@ -106,7 +108,7 @@ def gather(config: Dense) -> Ingredients:
 def shares_of_waves(config: Dense, start: dict[str, Tensor], mask: dict[str, Tensor] | None, end: Path | None) -> dict:
     """How much of what neurons see of the numbers lies in few waves at epoch 0 (studies/waves); empty where no waves are known.
 
-    In the ``waves`` strongest ones, in the best one of each neuron, and, where the dense run's last checkpoint ``end`` is given, in
+    In the FEW_WAVES strongest ones, in the best one of each neuron, and, where the dense run's last checkpoint ``end`` is given, in
     the strongest ones there.
     """
     waves = config.task.waves()
@@ -115,11 +117,11 @@ def shares_of_waves(config: Dense, start: dict[str, Tensor], mask: dict[str, Ten
     mask = mask or {}
     seen = input_product({name: weight * mask.get(name, 1) for name, weight in start.items()})
     shares = {
-        "strongest": share_in(seen, strongest(seen, waves, config.waves)),
+        "strongest": share_in(seen, strongest(seen, waves, FEW_WAVES)),
         "best": share_of_best(seen, waves.planes),
     }
     if end is not None:
-        keys = strongest(input_product(load_checkpoint(end)["model"]), waves, config.waves)
+        keys = strongest(input_product(load_checkpoint(end)["model"]), waves, FEW_WAVES)
         shares["dense_run"] = share_in(seen, keys)
     return {f"waves_{name}": share for name, share in shares.items()}
 

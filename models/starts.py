@@ -74,6 +74,7 @@ def waves(setting: StartSetting) -> Weights:
 def random_planes(setting: StartSetting) -> Weights:
     """The same with as many random planes, the control for the rank."""
     known = setting.known_waves().planes
+    input_product(setting.init)  # the model embeds numbers
     planes = torch.zeros(setting.number, 2, known.shape[-1], dtype=torch.float64)
     used = known.any(0).any(0)
     drawn = torch.randn(int(used.sum()), 2 * setting.number, generator=setting.generator, dtype=torch.float64)

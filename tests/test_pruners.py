@@ -120,7 +120,7 @@ def test_synflow_needs_no_data_and_gives_attention_no_score():
         assert bool((values == 0).all()) == name.endswith(("W_Q", "W_K")), name
 
 
-@pytest.mark.parametrize("pruner", SCORERS)
+@pytest.mark.parametrize("pruner", [name for name in SCORERS if name != "waves"])  # test_waves.py
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_scorer_leaves_the_network_as_it_is(kind, pruner):
     network = network_of(kind)
@@ -202,7 +202,7 @@ class WithBias(torch.nn.Module):
         return x @ self.weight.mT + self.bias
 
 
-@pytest.mark.parametrize("pruner", SCORERS)
+@pytest.mark.parametrize("pruner", [name for name in SCORERS if name != "waves"])  # test_waves.py
 def test_vectors_are_not_pruned_and_a_tied_weight_is_one(pruner):
     model = WithBias()
     x, y = torch.rand(5, 4, generator=generator(0, "x"), dtype=torch.float64), torch.tensor([0, 1, 2, 0, 1])

@@ -456,7 +456,7 @@ def test_thresholds_change_what_is_read_and_nothing_else(root):
     best = max(row[4] for row in rows_of(dense))
     first = next(int(row[0]) for row in rows_of(dense) if row[4] >= best)
     low = list(readings(succeed("train", f"--gen_threshold={best!r}").out))
-    assert f"t_gen (test acc >= {best:g})" in low[0]
+    assert f"t_gen (test acc >= {best:.10g})" in low[0]
     assert low[2].split("|")[2] == f"{first} at first, too short to tell"
     high = list(readings(succeed("train", "--gen_threshold=1").out))
     assert high[2].split("|")[2:4] == ["> 30", "censored"]

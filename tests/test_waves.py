@@ -5,7 +5,7 @@ from math import gcd
 import numpy as np
 import pytest
 import torch
-from scripts import TINY, TINY_TRANSFORMER, assert_refused, call, config_of, load, run_folders, succeed
+from scripts import TINY, TINY_TRANSFORMER, assert_refused, call, config_file, config_of, load, run_folders, succeed
 
 from common.waves import power_in, project, share_in, share_of_best, strongest
 from configs.base import MLPConfig
@@ -119,27 +119,30 @@ def test_the_pruners_score_is_the_derivative_and_it_prunes_the_input_matrices_al
 )
 def test_a_start_is_trained_and_its_shares_are_written_down(place, script, size):
     for start in ("waves", "random_planes"):
-        out = succeed(script, f"--start={start}", "--waves=2", "--wave_share=0.9", "--fn_name=add", size=size).out
+        out = succeed(
+            script, f"--start={start}", "--waves=2", "--wave_share=0.9", "--fn_name=add", "--p=17", size=size
+        ).out
         assert f"start{start}" in out
     folders = {config_of(path)["config"]["start"]: path for path in run_folders("runs")[0]}
     shares = {name: config_of(path)["waves"] for name, path in folders.items()}
     assert shares["waves"]["waves_strongest"] > shares["random_planes"]["waves_strongest"]
     start = load(folders["waves"] / "init.pth")["model"]
-    waves, seen = Modular(p=7).waves(), input_product(start)
-    assert shares["waves"]["waves_strongest"] == pytest.approx(share_in(seen, strongest(seen, waves, 2)))
+    waves, seen = Modular(p=17).waves(), input_product(start)
+    assert shares["waves"]["waves_strongest"] == pytest.approx(share_in(seen, strongest(seen, waves, 6)))
     assert share_in(start["W_E"], strongest(seen, waves, 2)) == pytest.approx(0.9, abs=1e-5)
 
 
 def test_a_mask_of_waves_is_a_ticket_s_and_its_shares_are_of_the_masked_weights(place):
-    succeed("main", "--fn_name=add", "--pruner=waves", "--mask_waves=2", "--prune_at=init")
+    file = config_file(pruner="waves", mask_waves=2, prune_at="init")
+    succeed("main", file, "--fn_name=add", "--p=17")
     (dense,), (ticket,) = run_folders("runs")
     start, mask = load(ticket / "init.pth")["model"], load(ticket / "mask.pth")["mask"]
-    seen, waves = input_product(start), Modular(p=7).waves()
+    seen, waves = input_product(start), Modular(p=17).waves()
     assert bool(mask["W_U"].all())
     assert not bool(mask["W_E"].all())
     told = config_of(ticket)["waves"]
-    assert told["waves_strongest"] == pytest.approx(share_in(seen, strongest(seen, waves, 2)))
-    keys = strongest(input_product(load(dense / "final.pth")["model"]), waves, 2)
+    assert told["waves_strongest"] == pytest.approx(share_in(seen, strongest(seen, waves, 6)))
+    keys = strongest(input_product(load(dense / "final.pth")["model"]), waves, 6)
     assert told["waves_dense_run"] == pytest.approx(share_in(seen, keys))
 
 
