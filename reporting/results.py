@@ -86,12 +86,11 @@ def read_result(folder: Path | str) -> Result:
     folder = Path(folder)
     settings = read_config(folder)
     summary = load_json(folder / "summary.json", NEEDED) | read_summary(folder)
-    for name, counts in summary["kept_per_matrix"].items():
-        if not (
-            isinstance(counts, list) and [type(one) for one in counts] == [int, int] and 0 <= counts[0] <= counts[1] > 0
-        ):
+    for counts in summary["kept_per_matrix"].values():
+        is_pair = isinstance(counts, list) and [type(one) for one in counts] == [int, int]
+        if not is_pair or not 0 <= counts[0] <= counts[1] > 0:
             raise UserError(
-                f"{folder / 'summary.json'} is damaged: {name} is not [kept, all]; train the run again with --rerun"
+                f"{folder / 'summary.json'} is damaged: kept_per_matrix is not {{name: [kept, all]}}; train the run again with --rerun"
             )
     if summary["status"] != "diverged" and not (folder / "final.pth").exists():
         raise UserError(f"{folder} is damaged: it is finished, and final.pth is not there; train it again with --rerun")

@@ -28,7 +28,6 @@ from scripts import (
     summary_of,
 )
 
-import training.loop
 import training.metrics
 from experiments.folder import Busy, RunFolder
 from experiments.reader import read_metrics
@@ -122,8 +121,7 @@ def test_a_run_that_goes_on_after_a_measure_was_added_lacks_it_before_and_has_it
     with signalled(signal.SIGTERM, rows=50):
         assert call("train", *flags).status == 143
     measures = {"train_squared": lambda seen: seen.train.loss**2, **training.metrics.METRICS}
-    for module in (training.metrics, training.loop):
-        monkeypatch.setattr(module, "METRICS", measures)
+    monkeypatch.setattr(training.metrics, "METRICS", measures)
     succeed("train", *flags)
     ((folder,), _) = run_folders("runs")
     metrics, wanted = read_metrics(folder), read_metrics(alone)

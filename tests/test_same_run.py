@@ -39,7 +39,8 @@ REUSED = "is finished and is reused"
 # As the scripts' tests have it.
 SMALL = {"fn_name": "multiply", "p": 7, "frac_train": 0.5, "d_emb": 8, "d_model": 6, "lr": 0.01, "num_epochs": 30}
 DEFAULTS = {
-    "Dense": "seed=42 num_epochs=30000 lr=0.001 weight_decay=1.0 start=None waves=6 wave_share=1.0 stop_after_gen=False save_every=2000 save_at=()"
+    "Dense": "seed=42 num_epochs=30000 lr=0.001 weight_decay=1.0 start=None waves=6 wave_share=1.0 stop_after_gen=False"
+    " save_every=2000 save_at=()"
     " optimizer=adamw betas=(0.9,0.98) batch_size=None loss=None lp=2.0 lp_alpha=0.0 stopping_thresh=None",
     "Ticket": "pruning_rate=0.6 prune_at=generalization pruner=magnitude mask_waves=6 scope=global control=None mask=None"
     " use_mask=True rewind_to=0 retrain_lr=None retrain_weight_decay=None retrain_num_epochs=None"
