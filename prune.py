@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from common.errors import UserError, run_script
+from configs.base import is_cut
 from configs.flags import ScriptFlags, parse
 from configs.ticket import Ticket
 from experiments.ingredients import gather
@@ -43,6 +44,8 @@ def compare(config: Ticket, dense_folder: Path, ticket_folder: Path) -> None:
     print_results(runs, config.mem_threshold, threshold)
     print(f"\n{matrices_table(ticket.summary['kept_per_matrix'])}\n\n{speedup_text(dense, ticket, threshold)}")
     print(f"\nrun folders   {dense.path} (dense)\n              {ticket.path} (ticket)")
+    if any(is_cut(run.path.name) for run in (dense, ticket)):
+        print("              a name that long ends in a hash of what is cut off; config.json says every setting")
     picture = ticket.path / "comparison.png"
     try:
         curves = {name: (run.metrics, run.generalized(threshold)) for name, run in runs.items()}

@@ -32,13 +32,13 @@ def waves_of(order: Tensor, num_inputs: int) -> Waves:
 
 def power_in(matrix: Tensor, planes: Tensor) -> Tensor:
     """The sum of squares of each row's part in each plane, ``(m, p), (f, 2, p) -> (m, f)``."""
-    return torch.einsum("mp,fsp->mfs", matrix.double(), planes).square().sum(-1)
+    return torch.einsum("mp,fsp->mfs", matrix.detach().double(), planes).square().sum(-1)
 
 
 def project(matrix: Tensor, planes: Tensor) -> Tensor:
     """The part of each row that lies in the planes, ``(m, p), (f, 2, p) -> (m, p)`` float64."""
     rows = planes.flatten(0, 1)
-    return matrix.double() @ rows.T @ rows
+    return matrix.detach().double() @ rows.T @ rows
 
 
 def strongest(matrix: Tensor, waves: Waves, number: int) -> Tensor:

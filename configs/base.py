@@ -2,12 +2,13 @@
 
 import hashlib
 import os
+import re
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import partial
 from typing import Annotated, Any
 
 import torch
-from tyro.conf import Fixed, Suppress
+from tyro.conf import Suppress
 
 from common.choices import choice, chosen, spelled
 from common.errors import UserError
@@ -39,6 +40,7 @@ for table in PARTS.values():
     choice(table)  # so that what a config file puts in the place of an entry is told from that entry
 Decay = Annotated[float, Range(least=0, below=1)]
 SAVED = ("save_every", "save_at")  # what else of a run is kept: no other run, and no part of what it is found by
+CUT_AT = 130  # characters of a folder's name
 
 
 def spell(settings: dict[str, Any]) -> str:
@@ -49,7 +51,12 @@ def spell(settings: dict[str, Any]) -> str:
 
 def short(name: str) -> str:
     """A name that every file system takes. A long one ends in a hash of what is cut off; config.json says all of it."""
-    return name if len(name) <= 150 else f"{name[:130]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return name if len(name) <= 150 else f"{name[:CUT_AT]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def is_cut(name: str) -> bool:
+    """Whether a folder's name is one that ``short`` has cut."""
+    return re.fullmatch(f".{{{CUT_AT}}}_[0-9a-f]{{8}}", name) is not None
 
 
 def as_json(value: Any) -> Any:
@@ -63,8 +70,8 @@ class Dense:
 
     # The fields of its task and of its model can be read, and changed by ``but``, as if they were its own.
 
-    task: Suppress[Fixed[Task]]
-    model: Suppress[Fixed[Model]]
+    task: Suppress[Task]
+    model: Suppress[Model]
 
     seed: Whole = 42
     """Gives the split, the init, random masks and random labels, each its own generator."""
