@@ -45,7 +45,7 @@ def compare(config: Ticket, dense_folder: Path, ticket_folder: Path) -> None:
     print(f"\n{matrices_table(ticket.summary['kept_per_matrix'])}\n\n{speedup_text(dense, ticket, threshold)}")
     print(f"\nrun folders   {dense.path} (dense)\n              {ticket.path} (ticket)")
     if any(is_cut(run.path.name) for run in (dense, ticket)):
-        print("              a name that long ends in a hash of what is cut off; config.json says every setting")
+        print("              in a name that long a hash stands for its middle; config.json says every setting")
     picture = ticket.path / "comparison.png"
     try:
         curves = {name: (run.metrics, run.generalized(threshold)) for name, run in runs.items()}

@@ -40,7 +40,6 @@ for table in PARTS.values():
     choice(table)  # so that what a config file puts in the place of an entry is told from that entry
 Decay = Annotated[float, Range(least=0, below=1)]
 SAVED = ("save_every", "save_at")  # what else of a run is kept: no other run, and no part of what it is found by
-CUT_AT = 130  # characters of a folder's name
 
 
 def spell(settings: dict[str, Any]) -> str:
@@ -50,13 +49,13 @@ def spell(settings: dict[str, Any]) -> str:
 
 
 def short(name: str) -> str:
-    """A name that every file system takes. A long one ends in a hash of what is cut off; config.json says all of it."""
-    return name if len(name) <= 150 else f"{name[:CUT_AT]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    """A name that every file system takes. Of a long one the middle is a hash; config.json says all of it."""
+    return name if len(name) <= 150 else f"{name[:90]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}_{name[-50:]}"
 
 
 def is_cut(name: str) -> bool:
     """Whether a folder's name is one that ``short`` has cut."""
-    return re.fullmatch(f".{{{CUT_AT}}}_[0-9a-f]{{8}}", name) is not None
+    return re.fullmatch(r".{90}_[0-9a-f]{8}_.{50}", name) is not None
 
 
 def as_json(value: Any) -> Any:
