@@ -1,8 +1,9 @@
 """A study's rows <-> its results.csv: one file for all parts, a row a run, some forty columns.
 
 Its first line is ``# {part: {column: value}}``. What is the same in all rows of a part stands there, and is put back when the file
-is read. So is a column about t_gen that equals another one in all rows: their names stand below ``same columns``. The columns of t_gen
-at the part's own threshold, which is ``gen_threshold`` there, do not repeat it in their names.
+is read. So does a column about t_gen that equals another one in all rows, below ``same columns``; and so do the versions of the code,
+of which a row has the number. The columns of t_gen at the part's own threshold, which is ``gen_threshold`` there, do not repeat it in
+their names.
 """
 
 import json
@@ -12,7 +13,7 @@ from common.errors import UserError
 from configs.sweep import Sweep
 from reporting.results import ACCURACIES, BESIDE, T_GEN, t_gen_column, t_mem_column
 
-SAME = "same columns"
+SAME, CODES = "same columns", "versions of the code"
 MEASURES = ("status", "last_epoch", "budget", "t_mem", *T_GEN, *ACCURACIES[1:], "weights_kept", "mask_epoch")
 WHERE = ("seconds", "population", "hardware", "threads", "git_commit", "code")
 OF_DENSE = ("status", "last_epoch", "t_mem", *T_GEN, "final_test_acc", "seconds")
@@ -42,8 +43,11 @@ def write_rows(parts: dict, path: Path) -> None:
     """``parts``: ``{part: pandas.DataFrame}``, as ``kept_columns`` gives them."""
     import pandas
 
-    head, tables = {}, []
+    head, tables, codes = {}, [], []
     for part, rows in parts.items():
+        if "code" in rows:  # long, and few are different
+            codes += [one for one in dict.fromkeys(rows["code"]) if one not in codes]
+            rows = rows.assign(code=rows["code"].map(codes.index))
         rows = rows.astype(object).where(rows.notna(), None)
         same = [name for name in rows if name not in ("setting", "seed") and rows[name].map(str).nunique() == 1]
         head[part] = {name: rows[name].iloc[0] for name in same}
@@ -53,6 +57,7 @@ def write_rows(parts: dict, path: Path) -> None:
     names = [name for name in table if name.removeprefix(BESIDE).startswith("t_gen")]
     equal = {name: next(other for other in names if table[name].equals(table[other])) for name in names}
     head[SAME] = {name: other for name, other in equal.items() if name != other}
+    head |= {CODES: codes} if codes else {}
     text = table.drop(columns=[*head[SAME]]).to_csv(index=False, lineterminator="\n")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"# {json.dumps(head, default=lambda number: number.item())}\n{text}")
@@ -69,7 +74,7 @@ def read_rows(path: Path) -> dict:
         raise UserError(f"{path} is not there; python sweep.py {path.parent.name} trains what it holds")
     with path.open() as file:
         constants = json.loads(file.readline().removeprefix("# "))
-    table = pandas.read_csv(path, skiprows=1)
+    table, codes = pandas.read_csv(path, skiprows=1), constants.pop(CODES, None)
     for name, other in constants.pop(SAME).items():
         table[name] = table[other]
     parts = {}
@@ -77,6 +82,8 @@ def read_rows(path: Path) -> dict:
         rows = table[table["part"] == part].dropna(axis="columns", how="all").reset_index(drop=True)
         for name, value in same.items():
             rows[name] = [tuple(value) if isinstance(value, list) else value] * len(rows)
+        if codes is not None:
+            rows["code"] = [codes[int(number)] for number in rows["code"]]
         parts[part] = rows.rename(columns=_long_names(rows["gen_threshold"].iloc[0], rows["mem_threshold"].iloc[0]))
     return parts
 
