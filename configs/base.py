@@ -110,7 +110,7 @@ class Dense:
     """Folder that holds the run folders."""
     device: Place[str] = "auto"
     """cpu, cuda, cuda:1 ...; auto takes a GPU where there is one."""
-    threads: Place[Count] = 1
+    threads: Place[Annotated[int, Range(least=1, most=256)]] = 1
     """CPU threads. Two gain a quarter on an idle machine, and crawl beside one busy process."""
     gen_threshold: Place[Annotated[float, Range(above=0, most=1)]] = 0.95
     """t_gen is the first recorded epoch with at least this test accuracy that holds (README)."""
@@ -215,6 +215,9 @@ class Dense:
         for name, usual in (("loss", type(self.task).loss), ("optimizer", "adamw")):
             if own[name] == usual:
                 del own[name]
+        without_effect = {"waves", "wave_share"} if self.start is None else set()
+        without_effect |= set() if self.lp_alpha else {"lp"}
+        own = {name: value for name, value in own.items() if name not in without_effect}
         own |= {"stop_after_gen": self.gen_threshold} if self.stop_after_gen else {}
         precision = str(torch.get_default_dtype()).removeprefix("torch.")
         return own | ({} if precision == "float32" else {"precision": precision})

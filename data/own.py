@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from math import isqrt
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -22,7 +23,6 @@ class Own(Task):
     name: ClassVar[str] = "own"
     inputs: ClassVar[str] = "vectors"
     loss: ClassVar[str] = "squared_error"
-    shows: ClassVar[str | None] = "images"
 
     frac_train: Annotated[float, Range(above=0, most=1)] | None = None
     """Fraction of x that trains, drawn with the seed; the rest tests, unless the file has x_test. None: 0.4, or with x_test all."""
@@ -34,6 +34,12 @@ class Own(Task):
     @property
     def subject(self) -> str:
         return re.sub(r"[^a-zA-Z0-9]+", "-", Path(self.data_file or self.name).stem)[:30]
+
+    @property
+    def shows(self) -> str | None:
+        """Rows of a square's length are images."""
+        num_inputs = self.sizes().num_inputs
+        return "images" if isqrt(num_inputs) ** 2 == num_inputs else None
 
     def data(self) -> OwnData:
         """What is in the file. Raises UserError where it cannot be had, or is not what it was."""

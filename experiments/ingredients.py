@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from analysis.structure import alignment
 from common.choices import chosen, spelled
-from common.errors import NothingToDo
+from common.errors import NothingToDo, UserError
 from common.randomness import generator
 from common.waves import share_in, share_of_best, strongest
 from configs.base import Dense
@@ -128,8 +128,10 @@ def shares_of_waves(config: Dense, start: dict[str, Tensor], mask: dict[str, Ten
 
 def begin_from(config: Dense, init: dict[str, Tensor]) -> dict[str, Tensor]:
     """What a dense run begins from in place of its init."""
-    drawn = generator(config.seed, f"start {spelled(STARTS, config.start)}")
-    setting = StartSetting(init, drawn, config.task.waves(), config.waves, config.wave_share)
+    drawn, waves = generator(config.seed, f"start {spelled(STARTS, config.start)}"), config.task.waves()
+    if waves is not None and config.waves > len(waves.planes):
+        raise UserError(f"--waves {config.waves} is more than the {len(waves.planes)} waves that there are")
+    setting = StartSetting(init, drawn, waves, config.waves, config.wave_share)
     return chosen(STARTS, config.start)(setting)
 
 

@@ -28,6 +28,7 @@ FORMER = ("dense_run", "global_pruning")  # settings of a ticket that are no mor
 CONTENT = {"data", "start", "mask", "logit_multiplier"}
 SUMMARY = {"status": str, "epochs": int, "metrics_sha256": str, "run": str}
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+COUNTS = (torch.int64, torch.bool)  # buffers, such as those of batch normalization
 
 
 def read_config(folder: Path) -> dict:
@@ -67,8 +68,8 @@ def check_belongs(path: Path, run: object) -> None:
 def load_checkpoint(path: Path, device="cpu", mmap: bool = False) -> dict:
     """``{"model": {name: tensor}, "epoch": int}`` from ``path``. Raises UserError for a file that is anything else."""
     value = load_tensors(path, ("model", "epoch"), device, mmap)
-    if not _are_tensors(value["model"], FLOATS) or not isinstance(value["epoch"], int):
-        wanted = "dense tensors of floats, and its epoch a whole number"
+    if not _are_tensors(value["model"], (*FLOATS, *COUNTS)) or not isinstance(value["epoch"], int):
+        wanted = "dense tensors, and its epoch a whole number"
         raise UserError(f"{path} is no checkpoint of this project, in which model is a dictionary of {wanted}")
     check_belongs(Path(path), value.get("run"))
     return value

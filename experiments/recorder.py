@@ -98,8 +98,7 @@ class Recorder:
         self.num_epochs = schedule.num_epochs
         is_new = not self.rows or self.rows[-1][0] < epoch
         measured = dict(zip(self.columns[1:], values, strict=True))
-        is_finite = all(math.isfinite(measured[name]) for name in MUST_BE_FINITE)
-        if is_new and (not is_finite or any(map(math.isinf, values))):  # nan: a measure that is left out
+        if is_new and not all(math.isfinite(measured[name]) for name in MUST_BE_FINITE):
             self._diverge(epoch, "a loss or a norm")
             return
         if is_new:

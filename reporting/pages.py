@@ -4,8 +4,10 @@ python -m reporting.pages        # or: make results
 """
 
 import json
+import sys
 from pathlib import Path
 
+from common.errors import run_script
 from experiments.origin import changed_files
 from reporting.study import REPOSITORY, Study, all_studies, filled
 from reporting.tables import table
@@ -28,22 +30,23 @@ def index(studies: list[Study]) -> dict[str, str]:
     }
 
 
+def _codes(study: Study) -> list[str]:
+    """What the study's CSV says of the code that trained each run."""
+    return [text for rows in study.rows.values() if "code" in rows for text in rows["code"].dropna()]
+
+
 def _note_of_code(studies: list[Study]) -> str:
-    """Which studies' runs code has trained whose files have changed since; and of which this is not known."""
-    unknown, older = [], []
-    for study in studies:
-        stored = [text for rows in study.rows.values() if "code" in rows for text in rows["code"].dropna()]
-        if not stored:
-            unknown.append(_link(study))
-        changed = [changed_files({"code": json.loads(text)}) for text in stored]
-        if number := sum(map(bool, changed)):
-            files = ", ".join(sorted({name for names in changed for name in names}))
-            older.append(f"Older versions of {files} trained {number} of the {len(changed)} runs of {_link(study)}.")
-    if unknown:
-        older.append(
-            f"The CSVs of these studies do not say which version of the code trained their runs: {', '.join(unknown)}."
-        )
-    return "\n".join(older)
+    """Of which studies it is not known which version of the code trained their runs."""
+    unknown = ", ".join(_link(study) for study in studies if not _codes(study))
+    return f"The CSVs of these studies do not say which version of the code trained their runs: {unknown}."
+
+
+def say_older_code(study: Study) -> None:
+    """One line where files have changed since they trained runs of a study."""
+    changed = [changed_files({"code": json.loads(text)}) for text in _codes(study)]
+    if number := sum(map(bool, changed)):
+        files = ", ".join(sorted({name for names in changed for name in names}))
+        print(f"older versions of {files} have trained {number} of {len(changed)} runs of {study.name}")
 
 
 def _claims(pairs: list) -> str:
@@ -66,15 +69,16 @@ def pages(studies: list[Study]) -> dict[Path, str]:
     return own | {page: filled(page.read_text(), texts) for page in (INDEX, README)}
 
 
-def main() -> None:
+def write_all() -> None:
     studies = all_studies()
     for study in studies:
         study.write()
         print(f"written: studies/{study.name}")
+        say_older_code(study)
     for page, text in pages(studies).items():
         page.write_text(text)
     print(f"written: {INDEX.name}, {README.name}")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(write_all))

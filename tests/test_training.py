@@ -60,7 +60,7 @@ def stack_splits(splits):
 
 
 def norms(flat):
-    return torch.stack([METRICS[name](Seen(None, None, {}, {}, None, flat)) for name in ("l1norm", "l2norm")], -1)
+    return torch.stack([METRICS[name](Seen(None, None, {}, {}, None, flat, flat)) for name in ("l1norm", "l2norm")], -1)
 
 
 def random_mask(model, rate=0.6, seed=0):

@@ -70,7 +70,7 @@ def measure(model: nn.Module, train: tuple, test: tuple, loss: Loss, optimizer: 
         passes.append(Pass(logits, y, loss(logits, y)))
     model.train()
     weights = optimizer.views(optimizer.flat)
-    return measured(Seen(*passes, weights, optimizer.grad_views, optimizer.mask_views, optimizer.flat))
+    return measured(Seen(*passes, weights, optimizer.grad_views, optimizer.mask_views, optimizer.flat, optimizer.grad))
 
 
 def train(

@@ -24,8 +24,8 @@ class Seen(NamedTuple):
     """What can be measured at an epoch: both sets, and the network.
 
     ``weights``, ``gradients``: ``{name: (..., *shape)}``. Gradients are those of the last step, and 0 at epoch 0; pruned weights have
-    one, too. ``mask``: ``{name: (..., *shape) bool}``, or None. ``padded``: all weights as one vector (..., N), in which there may be
-    zeros that are no weights: good for norms, wrong for means.
+    one, too. ``mask``: ``{name: (..., *shape) bool}``, or None. ``padded``, ``padded_gradients``: all of them as one vector (..., N),
+    in which there may be zeros that are no weights: good for norms, wrong for means.
     """
 
     train: Pass
@@ -34,6 +34,7 @@ class Seen(NamedTuple):
     gradients: dict[str, Tensor]
     mask: dict[str, Tensor] | None
     padded: Tensor
+    padded_gradients: Tensor
 
 
 def learns_numbers(seen: Pass) -> bool:
@@ -98,6 +99,9 @@ def _value(name: str, seen: Seen) -> Tensor:
         value = METRICS[name](seen).double()
         if value.shape != shape:
             raise ValueError(f"it gives shape {tuple(value.shape)}, and {tuple(shape)} is needed")
+        if name not in MUST_BE_FINITE and bool(value.isinf().any()):
+            _say_left_out(name, "it is infinite")
+            return torch.where(value.isinf(), torch.nan, value)
         return value
     except Exception as error:
         if name in MUST_BE_FINITE:
@@ -108,7 +112,7 @@ def _value(name: str, seen: Seen) -> Tensor:
 
 @cache
 def _say_left_out(name: str, reason: str) -> None:
-    print(f"the measure {name} is left out: {reason}", flush=True)
+    print(f"the measure {name} is left out where it means nothing: {reason}", flush=True)
 
 
 def columns() -> tuple[str, ...]:
