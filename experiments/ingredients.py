@@ -67,10 +67,13 @@ class Ingredients:
 
     @property
     def training(self) -> dict[str, Any]:
-        """The settings of the training, which with the content are what the run is known by: all but those of its data."""
-        of_data = {"task", *(field.name for field in fields(self.config.task))}
+        """The settings of the training, which with the content are what the run is known by.
+
+        Without those by which its data and its start come about: these are compared themselves.
+        """
+        compared = {"task", "start", "waves", "wave_share", *(field.name for field in fields(self.config.task))}
         settings = self.config.training().settings()
-        return {name: value for name, value in settings.items() if name not in of_data}
+        return {name: value for name, value in settings.items() if name not in compared}
 
 
 def gather(config: Dense) -> Ingredients:

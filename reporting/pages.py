@@ -5,29 +5,52 @@ python -m reporting.pages        # or: make results
 
 import json
 import sys
+from math import inf
 from pathlib import Path
+from textwrap import fill
 
 from common.errors import run_script
 from experiments.origin import changed_files
 from reporting.study import REPOSITORY, Study, all_studies, filled
-from reporting.tables import table
+from reporting.verdicts import Claim
 
+WIDTH = 120  # characters of a line
 INDEX, README = REPOSITORY / "RESULTS.md", REPOSITORY / "README.md"
 
 
 def index(studies: list[Study]) -> dict[str, str]:
     """What stands between the markers of RESULTS.md and README.md."""
-    claims = [(claim, study) for study in studies for claim in study.claims]
-    paper = sorted((pair for pair in claims if pair[0].paper), key=lambda pair: pair[0].paper)
-    own = sorted((pair for pair in claims if not pair[0].paper), key=lambda pair: pair[0].rank)
-    lines = [[f"{_link(study)}: {study.title}", str(sum(map(len, study.rows.values())))] for study in studies]
+    paper = {claim.paper: (claim, study) for study in studies for claim in study.claims if claim.paper}
     return {
-        "paper": _claims(paper),
-        "own": _claims(own),
+        "paper": "\n".join(_of_paper(*paper[number]) for number in sorted(paper)),
+        "own": "\n".join(map(_of_study, sorted(studies, key=_best_rank))),
         "code": _note_of_code(studies),
-        "studies": table(["study", "runs"], lines),
         "headline": next(study.texts["headline"] for study in studies if study.name == "headline"),
     }
+
+
+def _best_rank(study: Study) -> float:
+    return min((claim.rank for claim in study.claims if claim.rank), default=inf)
+
+
+def _of_paper(claim: Claim, study: Study) -> str:
+    """A claim of the paper: its verdict, and the numbers that decide."""
+    word, found = study.verdicts[claim]
+    found = found.replace("> ", "more than ")  # at the head of a line, > would be a quotation
+    return _lines(f"**{claim.sentence}** *{word.capitalize()}* ({_link(study)}). {found}", f"{claim.paper}. ")
+
+
+def _of_study(study: Study) -> str:
+    """A study, its question, and our own claims that it judges; the numbers are on its page."""
+    runs = sum(map(len, study.rows.values()))
+    own = [_lines(f"*{study.verdicts[claim][0]}*: {claim.sentence}", "  - ") for claim in study.claims if claim.rank]
+    return "\n".join([_lines(f"{_link(study)}: {study.title} ({runs} runs)", "- "), *own])
+
+
+def _lines(text: str, start: str) -> str:
+    """An entry of a list, in lines that fit into an editor."""
+    how = {"initial_indent": start, "subsequent_indent": " " * len(start)}
+    return fill(text, WIDTH, break_long_words=False, break_on_hyphens=False, **how)
 
 
 def _codes(study: Study) -> list[str]:
@@ -37,8 +60,8 @@ def _codes(study: Study) -> list[str]:
 
 def _note_of_code(studies: list[Study]) -> str:
     """Of which studies it is not known which version of the code trained their runs."""
-    unknown = ", ".join(_link(study) for study in studies if not _codes(study))
-    return f"The CSVs of these studies do not say which version of the code trained their runs: {unknown}."
+    unknown = ", ".join(study.name for study in studies if not _codes(study))
+    return _lines(f"The CSVs of these studies do not say which version of the code trained their runs: {unknown}.", "")
 
 
 def say_older_code(study: Study) -> None:
@@ -47,15 +70,6 @@ def say_older_code(study: Study) -> None:
     if number := sum(map(bool, changed)):
         files = ", ".join(sorted({name for names in changed for name in names}))
         print(f"older versions of {files} have trained {number} of {len(changed)} runs of {study.name}")
-
-
-def _claims(pairs: list) -> str:
-    lines = []
-    for claim, study in pairs:
-        word, found = study.verdicts[claim]
-        number = f"{claim.paper}. " if claim.paper else ""
-        lines.append(f"| {number}{claim.sentence} | {word} | {found} | {_link(study)} |")
-    return "\n".join(["| claim | verdict | found here | study |", "| --- | --- | --- | --- |", *lines])
 
 
 def _link(study: Study) -> str:

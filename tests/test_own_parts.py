@@ -137,6 +137,20 @@ def test_in_a_population_each_run_is_what_it_is_alone(place, made):
         assert "norm.running_mean" in load(alone / "final.pth")["model"]
 
 
+def test_a_model_with_batch_normalization_has_tickets_and_controls(place):
+    flags = (mine("normalize=True"), "--pruning_rate=0.5")
+    succeed("main", *flags, size=SIZE)
+    (dense,), (ticket,) = run_folders("runs")
+    for folder in (dense, ticket):
+        assert load(folder / "final.pth")["model"]["norm.num_batches_tracked"] == 60
+    assert load(ticket / "init.pth")["model"]["norm.num_batches_tracked"] == 0, (
+        "its buffers, too, are those of the init"
+    )
+    for control in ("same_l2_logits", "reinit", "shuffled"):
+        succeed("prune", *flags, f"--control={control}", size=SIZE)
+    assert "is finished and is reused" in succeed("main", *flags, size=SIZE).out
+
+
 def test_an_optimizer_may_ask_for_a_second_gradient(place):
     succeed("main", mine(optimizer="SAM"), "--retrain_num_epochs=20", size=SIZE)
     (dense,), _ = run_folders("runs")

@@ -1,6 +1,7 @@
 """Waves of groups, the starts and the pruner that are made of them, and what is measured of them at epoch 0."""
 
 from math import gcd
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,6 +131,20 @@ def test_a_start_is_trained_and_its_shares_are_written_down(place, script, size)
     waves, seen = Modular(p=17).waves(), input_product(start)
     assert shares["waves"]["waves_strongest"] == pytest.approx(share_in(seen, strongest(seen, waves, 6)))
     assert share_in(start["W_E"], strongest(seen, waves, 2)) == pytest.approx(0.9, abs=1e-5)
+
+
+def test_a_start_is_compared_and_not_how_it_came_about(place):
+    """A start of one's own that makes the same weights is the same run; another share is another run."""
+    head = "from configs.base import MLPConfig\nfrom models.starts import waves\n\n\n"
+    start = "def mine(setting):\n    return waves(setting)\n\n\nconfig = MLPConfig(start=mine, waves=2)\n"
+    Path("mine.py").write_text(head + start)
+    succeed("train", "--fn_name=add", "--p=17", "--start=waves", "--waves=2")
+    assert "is the same run as" in succeed("train", "--config=mine.py", "--fn_name=add", "--p=17").out
+    assert len(run_folders("runs")[0]) == 1
+    assert (
+        "is the same run" not in succeed("train", "--config=mine.py", "--fn_name=add", "--p=17", "--wave_share=0.5").out
+    )
+    assert len(run_folders("runs")[0]) == 2
 
 
 def test_a_mask_of_waves_is_a_ticket_s_and_its_shares_are_of_the_masked_weights(place):
